@@ -1,0 +1,1 @@
+"""The command line: submit orders, watch and manage their orchestrations."""

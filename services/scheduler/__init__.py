@@ -1,0 +1,1 @@
+"""The embedded scheduler: a Durable Task Scheduler for one machine."""

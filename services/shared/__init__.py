@@ -1,0 +1,1 @@
+"""The contract that the services share: orders, connection, settings, logs."""

@@ -1,0 +1,91 @@
+"""Where the scheduler is: `ENDPOINT` and `TASKHUB`, and nothing else, decide.
+
+Owns their syntax and their defaults. Imports neither gRPC nor the SDK, so that a command that only
+prints its help stays instant; `services.shared.sdk` turns a `Connection` into theirs.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from services.shared.environment import Environment
+
+ENDPOINT_ON_HOST: Final = "http://localhost:8080"
+ENDPOINT_IN_CONTAINER: Final = "http://scheduler:8080"
+_TASKHUB_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_ENDPOINT_ALLOWED: Final = (
+    "http://HOST:PORT for the emulator or the embedded scheduler (http://localhost:8080),"
+    " https://HOST for Azure (https://my-scheduler-abc123.westus2.durabletask.io)"
+)
+_LOOPBACK_ADVICE: Final = (
+    "inside a container this address is the container itself; leave ENDPOINT unset"
+    f" (then it is {ENDPOINT_IN_CONTAINER}), or use http://host.docker.internal:8080"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A scheduler and a task hub in it.
+
+    `secure` means TLS and a sign-in with `azure-identity`; without it there is neither, and no HTTP
+    proxy is asked. `address` is what gRPC dials: `host:port`, or `host` alone over TLS (port 443).
+    """
+
+    endpoint: str
+    address: str
+    secure: bool
+    taskhub: str
+
+
+def read_connection(environment: Environment) -> Connection:
+    """Reads `ENDPOINT` and `TASKHUB`; bad ones are left in `environment` for its `check()`.
+
+    `RUNS_IN_CONTAINER` is set by our images: there the default is the compose service, and an
+    address of the container itself is refused.
+    """
+    in_container = environment.flag("RUNS_IN_CONTAINER")
+    default = ENDPOINT_IN_CONTAINER if in_container else ENDPOINT_ON_HOST
+    endpoint = (environment.optional("ENDPOINT") or default).rstrip("/")
+    taskhub = environment.text(
+        "TASKHUB",
+        "default",
+        pattern=_TASKHUB_PATTERN,
+        allowed="a task hub's name, such as default (letters, digits, - and _, at most 64)",
+    )
+    problem = _problem_with(endpoint, in_container=in_container)
+    if problem is not None:
+        environment.refuse("ENDPOINT", endpoint, problem)
+        endpoint = default
+    parts = urlsplit(endpoint)
+    secure = parts.scheme == "https"
+    return Connection(endpoint=endpoint, address=parts.netloc, secure=secure, taskhub=taskhub)
+
+
+def _problem_with(endpoint: str, *, in_container: bool) -> str | None:
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError:
+        return _ENDPOINT_ALLOWED
+    # gRPC would dial port 443 for an http:// address without a port.
+    port_is_usable = port != 0 and (port is not None or parts.scheme == "https")
+    if parts.scheme not in {"http", "https"} or not port_is_usable or not _is_bare(parts):
+        return _ENDPOINT_ALLOWED
+    if in_container and _is_loopback(parts.hostname or ""):
+        return _LOOPBACK_ADVICE
+    return None
+
+
+def _is_bare(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    printable = host.isascii() and host.isprintable() and " " not in host
+    extras = parts.path or parts.query or parts.fragment or parts.username is not None
+    return bool(host) and printable and not extras and not parts.netloc.endswith(":")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,74 @@
+"""The `DataConverter` that our workers and clients share: plain JSON, pydantic at both ends.
+
+The SDK's own converter cannot write a `Decimal`, does not know pydantic, and hands on the raw dict
+when a payload does not fit the type that was asked for. This one writes both and raises.
+"""
+
+import json
+from functools import lru_cache
+from typing import Any, Final
+
+from durabletask.serialization import DataConverter
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+_PLAIN: Final = frozenset({str, int, float, bool, dict, list, type(None), object, Any})
+
+
+class PayloadTypeError(TypeError):
+    """A payload does not fit the type that its reader asked for."""
+
+
+class PydanticDataConverter(DataConverter):
+    """Writes everything that pydantic can write, and rebuilds every type that it can validate."""
+
+    def serialize(self, value: Any) -> str | None:  # noqa: ANN401 - the SDK's signature
+        """The JSON of `value`, or None for None.
+
+        Raises `TypeError` for what has no JSON form and `ValueError` for NaN and infinity.
+        """
+        if value is None:
+            return None
+        return json.dumps(value, default=to_jsonable_python, allow_nan=False, separators=(",", ":"))
+
+    def deserialize(self, data: str | None, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
+        """The value of `data`, as a `target_type` when one is named.
+
+        Raises `PayloadTypeError` when it does not fit, and `ValueError` when `data` is not JSON.
+        """
+        if data is None or data == "":
+            return None
+        return self.coerce(json.loads(data), target_type)
+
+    def coerce(self, value: Any, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
+        """`value` as a `target_type`; raises `PayloadTypeError` when it does not fit."""
+        if target_type is None or value is None:
+            return value
+        try:
+            return _adapter(target_type).validate_python(value)
+        except ValidationError as error:
+            raise PayloadTypeError(_describe(target_type, error)) from error
+
+    def can_reconstruct(self, target_type: Any) -> bool:  # noqa: ANN401 - the SDK's signature
+        """Whether pydantic validates `target_type`; plain JSON types need no rebuilding."""
+        try:
+            if target_type in _PLAIN:
+                return False
+            _adapter(target_type)
+        except (PydanticSchemaGenerationError, TypeError):
+            return False
+        return True
+
+
+@lru_cache(maxsize=256)
+def _adapter(target_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - any annotation is a key
+    return TypeAdapter(target_type)
+
+
+def _describe(target_type: object, error: ValidationError) -> str:
+    name = getattr(target_type, "__name__", str(target_type))
+    problems = (
+        f"{'.'.join(str(part) for part in problem['loc']) or 'value'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False)
+    )
+    return f"the payload is no {name}: {'; '.join(problems)}"

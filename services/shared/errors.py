@@ -1,0 +1,37 @@
+"""The errors that every service can meet before it has done any work.
+
+A person reads their text as it stands, so each says what is wrong and what to do.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadSetting:
+    """One setting that cannot be used: its variable, its value and what would be allowed."""
+
+    name: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value!r}: {self.allowed}"
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used, all of them at once."""
+
+    def __init__(self, problems: tuple[BadSetting, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class SchedulerUnavailableError(Exception):
+    """The scheduler cannot be reached, or does not know the task hub.
+
+    `retryable` is false where waiting cannot help (an unknown task hub, a refused sign-in).
+    """
+
+    def __init__(self, text: str, *, retryable: bool) -> None:
+        self.retryable = retryable
+        super().__init__(text)

@@ -1,0 +1,43 @@
+"""How every service logs: one line an event, for a person (`console`) or a machine (`json`)."""
+
+import logging
+import re
+import sys
+from typing import Final
+
+from pythonjsonlogger.json import JsonFormatter
+
+FORMATS: Final = ("console", "json")
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+_GRPC_DETAILS: Final = re.compile(r'details = "(?P<details>[^"\n]*)"')
+_CONSOLE: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+_JSON_FIELDS: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class _OneLine(logging.Filter):
+    """Shortens the SDK's gRPC errors, eight lines with a debug string each, to their details."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if "_InactiveRpcError" in message or "_MultiThreadedRendezvous" in message:
+            found = _GRPC_DETAILS.search(message)
+            head = message.split("<_", 1)[0].rstrip(" :")
+            details = found["details"] if found else "connection lost"
+            record.msg, record.args, record.exc_info = f"{head}: {details}", None, None
+        return True
+
+
+def configure_logging(*, level: str, style: str) -> None:
+    """Sends all logs to standard error, at `level`, as `style` (one of `FORMATS`).
+
+    The SDK says less than we do: a line for every work item it takes would drown everything else.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_OneLine())
+    handler.setFormatter(
+        JsonFormatter(_JSON_FIELDS) if style == "json" else logging.Formatter(_CONSOLE)
+    )
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name in ("durabletask", "azure", "uvicorn"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

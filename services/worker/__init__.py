@@ -1,0 +1,1 @@
+"""The worker: the order orchestrations and activities, run by the SDK."""
