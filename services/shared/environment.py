@@ -61,6 +61,11 @@ class Environment:
         self._names.append(name)
         return self._values.get(name, "").strip() or None
 
+    def path(self, name: str) -> Path | None:
+        """A path, or None when unset."""
+        value = self.optional(name)
+        return None if value is None else Path(value)
+
     def text(self, name: str, default: str, *, pattern: str, allowed: str) -> str:
         """A text that `pattern` matches as a whole."""
         value = self.optional(name)

@@ -62,7 +62,8 @@ UnitPrice = Annotated[
     Field(ge=UNIT_PRICE_MIN, le=UNIT_PRICE_MAX),
     AfterValidator(_to_cents),
 ]
-Currency = Annotated[str, Field(strict=True, pattern=r"^[A-Z]{3}\Z")]
+# pydantic matches with Rust's regex: its `$` is the very end, and it does not know `\Z`.
+Currency = Annotated[str, Field(strict=True, pattern="^[A-Z]{3}$")]
 
 # What each field must be, in the words of the messages that a person reads.
 REQUIREMENTS: Final[dict[str, str]] = {

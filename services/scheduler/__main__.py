@@ -1,0 +1,26 @@
+"""`python -m services.scheduler`: serves task hubs on one machine until told to stop."""
+
+import sys
+
+from services.scheduler.errors import SchedulerError
+from services.scheduler.settings import SchedulerSettings
+from services.shared.environment import Environment
+from services.shared.errors import SettingsError
+from services.shared.logs import configure_logging
+
+
+def main() -> int:
+    """Runs the scheduler; 0 after a stop, 2 when it cannot start as it was told to."""
+    try:
+        settings = SchedulerSettings.read(Environment.of_process())
+        configure_logging(level=settings.log_level, style=settings.log_format)
+        from services.scheduler.app import run  # noqa: PLC0415 - bad settings are told before gRPC loads
+
+        return run(settings)
+    except (SettingsError, SchedulerError) as error:
+        print(f"the scheduler cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The scheduler's settings, built once from the environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from services.shared import logs
+from services.shared.environment import Environment
+
+_HUB_NAMES: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(\s*,\s*[A-Za-z0-9][A-Za-z0-9_-]{0,63})*"
+_HOST: Final = r"[A-Za-z0-9:.\-]+"
+_PORT_MAX: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerSettings:
+    """Everything that the scheduler can be told; the emulator's own variables keep their names.
+
+    Port 0 takes any free one, which the line that tells of readiness names.
+    """
+
+    host: str
+    grpc_port: int
+    http_port: int
+    data_dir: Path
+    task_hubs: tuple[str, ...]
+    log_level: str
+    log_format: str
+
+    @classmethod
+    def read(cls, environment: Environment) -> Self:
+        """Reads all settings; raises `SettingsError` with every bad one."""
+        hubs = environment.text(
+            "DTS_TASK_HUB_NAMES",
+            "default",
+            pattern=_HUB_NAMES,
+            allowed="task hub names separated by commas, such as default,orders",
+        )
+        settings = cls(
+            host=environment.text(
+                "SCHEDULER_HOST",
+                "127.0.0.1",
+                pattern=_HOST,
+                allowed="an address to listen on, such as 127.0.0.1, or 0.0.0.0 for all",
+            ),
+            grpc_port=environment.integer(
+                "SCHEDULER_GRPC_PORT", 8080, minimum=0, maximum=_PORT_MAX
+            ),
+            http_port=environment.integer(
+                "SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX
+            ),
+            data_dir=environment.path("SCHEDULER_DATA_DIR") or Path("data"),
+            task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
+            log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
+            log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
+        )
+        environment.check()
+        return settings

@@ -1,0 +1,191 @@
+"""The one place that turns a `Connection` into the SDK's options, clients and credentials.
+
+Owns what the SDK leaves open: deadlines on unary calls, message limits, and what a gRPC error means
+to a person. `azure-identity` is imported only for an endpoint that needs a sign-in.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import grpc
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ClientAuthenticationError
+from durabletask.azuremanaged.client import DurableTaskSchedulerClient
+from durabletask.client import TaskHubGrpcClient
+from durabletask.grpc_options import GrpcChannelOptions
+
+from services.shared.connection import Connection
+from services.shared.converter import PydanticDataConverter
+from services.shared.errors import SchedulerUnavailableError
+
+# gRPC's own default lets a channel sleep for two minutes after a scheduler's restart.
+_RECONNECT_BACKOFF_MS_MAX: Final = 2_000
+
+_HINT_START: Final = "is it running? `make dev` or `make up` starts one; ENDPOINT says where it is"
+_HINT_OTHER: Final = "is what listens there a Durable Task Scheduler?"
+_HINTS: Final[dict[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAVAILABLE: _HINT_START,
+    grpc.StatusCode.CANCELLED: _HINT_START,
+    grpc.StatusCode.DEADLINE_EXCEEDED: "it does not answer: is it frozen or overloaded?",
+    grpc.StatusCode.NOT_FOUND: (
+        "set TASKHUB to a hub that it serves (DTS_TASK_HUB_NAMES), or create the hub"
+    ),
+    grpc.StatusCode.UNAUTHENTICATED: "sign in (`az login`), or check the AZURE_ variables",
+    grpc.StatusCode.PERMISSION_DENIED: (
+        "your identity needs the role Durable Task Data Contributor on this task hub"
+    ),
+}
+# Waiting can help against these; the others need a person.
+_RETRYABLE: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+# What the scheduler says of one request, and not of itself.
+_ABOUT_ONE_REQUEST: Final = frozenset(
+    {
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+
+class _CallDetails(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: Any
+    compression: Any
+
+
+class _ClientCallDetails(_CallDetails, grpc.ClientCallDetails):
+    """What an interceptor may change about a call."""
+
+
+class DeadlineInterceptor(
+    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
+    grpc.UnaryStreamClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
+):
+    """Gives a deadline to every call that has none: a frozen scheduler is reported, not awaited."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def intercept_unary_unary(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, Any], Any],
+        client_call_details: grpc.ClientCallDetails,
+        request: Any,  # noqa: ANN401 - gRPC's signature
+    ) -> Any:  # noqa: ANN401 - gRPC's signature
+        """Passes the call on, with a deadline."""
+        return continuation(self._with_deadline(client_call_details), request)
+
+    def intercept_unary_stream(
+        self,
+        continuation: Callable[[grpc.ClientCallDetails, Any], Any],
+        client_call_details: grpc.ClientCallDetails,
+        request: Any,  # noqa: ANN401 - gRPC's signature
+    ) -> Any:  # noqa: ANN401 - gRPC's signature
+        """Passes the call on, with a deadline."""
+        return continuation(self._with_deadline(client_call_details), request)
+
+    def _with_deadline(self, details: grpc.ClientCallDetails) -> grpc.ClientCallDetails:
+        if details.timeout is not None:
+            return details
+        return _ClientCallDetails(
+            details.method,
+            self._seconds,
+            details.metadata,
+            details.credentials,
+            details.wait_for_ready,
+            details.compression,
+        )
+
+
+def channel_options(connection: Connection) -> GrpcChannelOptions:
+    """The channel options that our workers and clients share.
+
+    The receive limit is lifted: above the default 4 MiB a work item fails for ever.
+    """
+    raw: list[tuple[str, Any]] = [
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", _RECONNECT_BACKOFF_MS_MAX),
+    ]
+    if not connection.secure:
+        raw.append(("grpc.enable_http_proxy", 0))
+    return GrpcChannelOptions(max_receive_message_length=-1, raw_options=raw)
+
+
+def credential_for(connection: Connection) -> TokenCredential | None:
+    """The person's or the machine's own sign-in over TLS, None without it."""
+    if not connection.secure:
+        return None
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow, and only Azure needs it
+
+    return DefaultAzureCredential()
+
+
+def new_client(connection: Connection, *, call_seconds: float) -> DurableTaskSchedulerClient:
+    """A client whose every call ends within `call_seconds`; close it, or use it in a `with`."""
+    return DurableTaskSchedulerClient(
+        host_address=connection.endpoint,
+        taskhub=connection.taskhub,
+        token_credential=credential_for(connection),
+        secure_channel=connection.secure,
+        interceptors=[DeadlineInterceptor(call_seconds)],
+        channel_options=channel_options(connection),
+        data_converter=PydanticDataConverter(),
+        logger=logging.getLogger("durabletask.client"),
+    )
+
+
+def check_scheduler(client: TaskHubGrpcClient, connection: Connection) -> None:
+    """Asks the scheduler one question; raises `SchedulerUnavailableError` when it cannot answer.
+
+    Any answer will do, and one that the instance does not exist is the usual one.
+    """
+    try:
+        client.get_orchestration_state("connection-check", fetch_payloads=False)
+    except (grpc.RpcError, ClientAuthenticationError) as error:
+        unavailable = as_unavailable(error, connection)
+        if unavailable is None:
+            raise
+        raise unavailable from error
+
+
+def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavailableError | None:
+    """What `error` says about the scheduler as a whole, or None when it is about one call."""
+    where = f"{connection.endpoint} (task hub {connection.taskhub})"
+    if isinstance(error, ClientAuthenticationError):
+        text = f"cannot sign in to the scheduler at {where}: {_first_line(str(error))}"
+        return SchedulerUnavailableError(text, retryable=False)
+    code = status_code(error)
+    details = _first_line(status_details(error))
+    about_instance = code is grpc.StatusCode.NOT_FOUND and "task hub" not in details.lower()
+    if code is None or code in _ABOUT_ONE_REQUEST or about_instance:
+        return None
+    hint = _HINTS.get(code, _HINT_OTHER)
+    text = f"the scheduler at {where} cannot be used: {details or code.name}; {hint}"
+    return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
+
+
+def status_code(error: Exception) -> grpc.StatusCode | None:
+    """The code of a failed call; None when `error` is something else."""
+    return error.code() if isinstance(error, grpc.Call) else None
+
+
+def status_details(error: Exception) -> str:
+    """The text that came with a failed call."""
+    return (error.details() or "") if isinstance(error, grpc.Call) else ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]

@@ -1,0 +1,137 @@
+"""The worker's composition root: waits for the scheduler, serves, and drains when asked to stop."""
+
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Final
+
+from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
+from durabletask.grpc_options import GrpcWorkerResiliencyOptions
+from durabletask.worker import ConcurrencyOptions
+
+from services.shared.converter import PydanticDataConverter
+from services.shared.errors import SchedulerUnavailableError
+from services.shared.sdk import channel_options, check_scheduler, credential_for, new_client
+from services.shared.signals import StopSignals
+from services.worker.activities import OrderProcessor
+from services.worker.observer import LinkObserver
+from services.worker.orchestrators import main_orchestration, process_order_batch
+from services.worker.settings import WorkerSettings
+from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
+
+log = logging.getLogger(__name__)
+
+_CHECK_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 3.0
+# A scheduler on the same machine is back within seconds of its restart; so is its worker.
+_RESILIENCY: Final = GrpcWorkerResiliencyOptions(
+    hello_timeout_seconds=5.0, reconnect_backoff_base_seconds=0.5, reconnect_backoff_cap_seconds=5.0
+)
+# A signal's number is added to this, as a shell reports a process that a signal ended.
+_SIGNAL_EXIT: Final = 128
+
+
+def run(settings: WorkerSettings) -> int:
+    """Runs a worker until SIGTERM or SIGINT; returns the exit code of its process.
+
+    Raises `OSError` when the state file cannot be written.
+    """
+    signals = StopSignals()
+    scheduler = f"{settings.connection.endpoint} (task hub {settings.connection.taskhub})"
+    keeper = StateKeeper(settings.state_file, scheduler=scheduler)
+    keeper.beat()
+    if not _wait_for_scheduler(settings, signals, keeper):
+        return 0
+    worker = _new_worker(settings, keeper)
+    worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+    while signals.wait(HEARTBEAT_SECONDS) is None:
+        keeper.beat()
+    keeper.draining()
+    return _drain(worker, keeper, signals, grace_seconds=settings.grace_seconds)
+
+
+def _wait_for_scheduler(
+    settings: WorkerSettings, signals: StopSignals, keeper: StateKeeper
+) -> bool:
+    """Waits for ever, with a line at each failed try; False when asked to stop meanwhile."""
+    with new_client(settings.connection, call_seconds=_CHECK_SECONDS) as client:
+        while True:
+            try:
+                check_scheduler(client, settings.connection)
+            except SchedulerUnavailableError as error:
+                log.warning("waiting: %s", error)
+            else:
+                return True
+            keeper.beat()
+            if signals.wait(_RETRY_SECONDS) is not None:
+                return False
+
+
+def _new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSchedulerWorker:
+    worker = DurableTaskSchedulerWorker(
+        host_address=settings.connection.endpoint,
+        taskhub=settings.connection.taskhub,
+        token_credential=credential_for(settings.connection),
+        secure_channel=settings.connection.secure,
+        interceptors=[LinkObserver(keeper)],
+        channel_options=channel_options(settings.connection),
+        resiliency_options=_RESILIENCY,
+        concurrency_options=ConcurrencyOptions(
+            maximum_concurrent_activity_work_items=settings.activities_max,
+            maximum_concurrent_orchestration_work_items=settings.orchestrations_max,
+            maximum_concurrent_entity_work_items=settings.orchestrations_max,
+            maximum_thread_pool_workers=settings.activities_max + settings.orchestrations_max,
+        ),
+        data_converter=PydanticDataConverter(),
+        logger=logging.getLogger("durabletask.worker"),
+    )
+    for orchestrator in (main_orchestration, process_order_batch):
+        worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
+    worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
+    return worker
+
+
+def _drain(
+    worker: DurableTaskSchedulerWorker,
+    keeper: StateKeeper,
+    signals: StopSignals,
+    *,
+    grace_seconds: float,
+) -> int:
+    """Finishes what runs, within the grace; a second signal ends the process at once.
+
+    The SDK's `stop()` joins without a bound and its threads outlive `sys.exit`, hence the hard end.
+    """
+    stopped = threading.Event()
+
+    def stop() -> None:
+        worker.stop()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+        stopped.set()
+        signals.wake()
+
+    threading.Thread(target=stop, name="drain", daemon=True).start()
+    deadline = time.monotonic() + grace_seconds
+    while not stopped.is_set() and (left := deadline - time.monotonic()) > 0:
+        number = signals.wait(min(left, HEARTBEAT_SECONDS))
+        if number is not None:
+            log.warning("asked to stop again: ending now")
+            _end_process(_SIGNAL_EXIT + number)
+        keeper.beat()
+    if not stopped.is_set():
+        log.warning(
+            "the grace of %g s is over with %d activities running; what is unfinished is left for "
+            "another worker",
+            grace_seconds,
+            keeper.activities,
+        )
+        _end_process(0)
+    log.info("stopped, nothing left behind")
+    return 0
+
+
+def _end_process(code: int) -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)
