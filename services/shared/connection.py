@@ -46,7 +46,7 @@ def read_connection(environment: Environment) -> Connection:
     """
     in_container = environment.flag("RUNS_IN_CONTAINER")
     default = ENDPOINT_IN_CONTAINER if in_container else ENDPOINT_ON_HOST
-    endpoint = (environment.optional("ENDPOINT") or default).rstrip("/")
+    endpoint = environment.optional("ENDPOINT") or default
     taskhub = environment.text(
         "TASKHUB",
         "default",
@@ -58,8 +58,12 @@ def read_connection(environment: Environment) -> Connection:
         environment.refuse("ENDPOINT", endpoint, problem)
         endpoint = default
     parts = urlsplit(endpoint)
-    secure = parts.scheme == "https"
-    return Connection(endpoint=endpoint, address=parts.netloc, secure=secure, taskhub=taskhub)
+    return Connection(
+        endpoint=f"{parts.scheme}://{parts.netloc}",
+        address=parts.netloc,
+        secure=parts.scheme == "https",
+        taskhub=taskhub,
+    )
 
 
 def _problem_with(endpoint: str, *, in_container: bool) -> str | None:
@@ -80,7 +84,7 @@ def _problem_with(endpoint: str, *, in_container: bool) -> str | None:
 def _is_bare(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     printable = host.isascii() and host.isprintable() and " " not in host
-    extras = parts.path or parts.query or parts.fragment or parts.username is not None
+    extras = parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None
     return bool(host) and printable and not extras and not parts.netloc.endswith(":")
 
 

@@ -52,9 +52,19 @@ def _to_cents(value: Decimal) -> Decimal:
     return value.quantize(_CENT)
 
 
+def _check_id(value: str) -> str:
+    # Ids stand in logs and tables: a line end or an escape code would break those.
+    if not value.isprintable():
+        raise ValueError
+    return value
+
+
 Text = Annotated[str, Field(strict=True, max_length=TEXT_CHARS_MAX), AfterValidator(_check_text)]
 OrderId = Annotated[
-    str, Field(strict=True, max_length=ORDER_ID_CHARS_MAX), AfterValidator(_check_text)
+    str,
+    Field(strict=True, max_length=ORDER_ID_CHARS_MAX),
+    AfterValidator(_check_text),
+    AfterValidator(_check_id),
 ]
 UnitPrice = Annotated[
     Decimal,
@@ -67,7 +77,7 @@ Currency = Annotated[str, Field(strict=True, pattern="^[A-Z]{3}$")]
 
 # What each field must be, in the words of the messages that a person reads.
 REQUIREMENTS: Final[dict[str, str]] = {
-    "order_id": f"text of 1 to {ORDER_ID_CHARS_MAX} characters",
+    "order_id": f"text of 1 to {ORDER_ID_CHARS_MAX} printable characters",
     "customer": f"text of 1 to {TEXT_CHARS_MAX:,} characters",
     "sku": f"text of 1 to {TEXT_CHARS_MAX:,} characters",
     "quantity": f"a whole number from 1 to {QUANTITY_MAX:,}",

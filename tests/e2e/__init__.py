@@ -1,0 +1,1 @@
+"""The services as processes, run as a person runs them."""

@@ -1,0 +1,1 @@
+"""The rules that the code and the repository keep."""

@@ -1,0 +1,1 @@
+"""Parts of one service, in one process."""

@@ -1,0 +1,90 @@
+# The one door: `make` prints its targets.
+
+PYTHON ?= python3
+ORDERS ?= orders/sample.csv
+WORKERS ?= 2
+BATCH_SIZE ?= 10
+N ?= 3
+
+export EMBEDDED ORDERS WORKERS BATCH_SIZE N ARGS UPGRADE
+
+RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
+  services/client/requirements.txt scripts/requirements.txt
+python := .venv/bin/python
+PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev worker submit up scale ps logs down clean test check format lock
+
+help: ## Print this.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
+
+demo: .venv/.runtime ## Run the whole stack once, without Docker. [ORDERS=file WORKERS=2 BATCH_SIZE=10]
+	@$(python) -m scripts.demo --orders "$$ORDERS" --workers "$$WORKERS" --batch-size "$$BATCH_SIZE"
+
+dev: .venv/.runtime ## Run the stack without Docker until Ctrl-C. [WORKERS=2]
+	@$(python) -m scripts.dev "$$WORKERS"
+
+worker: .venv/.runtime ## Run one worker without Docker, against ENDPOINT and TASKHUB.
+	@$(python) -m services.worker
+
+submit: $(if $(LOCAL),.venv/.runtime) ## Submit orders to the stack. [ORDERS=file BATCH_SIZE=10, LOCAL=1 without Docker]
+ifdef LOCAL
+	@$(python) -m services.client submit "$$ORDERS" --batch-size "$$BATCH_SIZE" $(ARGS)
+else
+	@scripts/compose submit
+endif
+
+up: ## Start the stack with Docker Compose. [EMBEDDED=1 for our scheduler in the emulator's place]
+	@scripts/compose up
+
+scale: ## Change the number of workers of the running stack. [N=3]
+	@scripts/compose scale
+
+ps: ## Show the running stack.
+	@scripts/compose ps
+
+logs: ## Follow the stack's logs.
+	@scripts/compose logs
+
+down: ## Stop the stack; its data stays.
+	@scripts/compose down
+
+clean: ## Stop the stack and remove its data and images.
+	@scripts/compose clean
+
+test: .venv/.tests ## Run all tests; what is skipped says why.
+	@$(python) -m pytest $(ARGS)
+
+check: .venv/.tests ## Run the linters, the type checker and the tidy tests.
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(python) -m pytest --quiet tests/tidy
+
+format: .venv/.tests ## Format the code.
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format --quiet .
+
+lock: .venv/.tests ## Resolve the dependencies again and write the locks. [UPGRADE=1 to move them]
+	@scripts/lock
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed: make PYTHON=python3.13 ...' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo 'python3 cannot make virtual environments here (on Debian: apt install python3-venv)' >&2; \
+	  rm -rf .venv; exit 1; }
+
+.venv/.runtime: $(RUNTIME_LOCKS) | .venv/bin/python
+	@echo 'installing what the stack needs into .venv ...'
+	@$(PIP_INSTALL) $(addprefix -r ,$(RUNTIME_LOCKS))
+	@touch $@
+
+.venv/.tests: tests/requirements.txt .venv/.runtime
+	@echo 'installing what the tests need into .venv ...'
+	@$(PIP_INSTALL) -r tests/requirements.txt
+	@touch $@

@@ -1,0 +1,34 @@
+"""`make dev`: the stack without Docker in the foreground, until Ctrl-C."""
+
+import shlex
+import sys
+from typing import Final
+
+from honcho.manager import Manager
+
+from scripts.local_stack import ROOT
+
+_INTERRUPTED: Final = 130
+_WORKERS_MAX: Final = 64
+
+
+def main() -> int:
+    """Runs scheduler and workers with prefixed logs; 0 after Ctrl-C, else the first one's code."""
+    workers = sys.argv[1] if len(sys.argv) > 1 else "2"
+    if not (workers.isdecimal() and 1 <= int(workers) <= _WORKERS_MAX):
+        print(f"WORKERS must be a whole number from 1 to {_WORKERS_MAX} (got {workers!r})")
+        return 2
+    manager = Manager()
+    manager.add_process("scheduler", _python("services.scheduler"), cwd=str(ROOT))
+    for number in range(1, int(workers) + 1):
+        manager.add_process(f"worker-{number}", _python("services.worker"), cwd=str(ROOT))
+    manager.loop()
+    return 0 if manager.returncode == _INTERRUPTED else int(manager.returncode or 0)
+
+
+def _python(module: str) -> str:
+    return shlex.join([sys.executable, "-m", module])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""The stack without Docker: a scheduler and workers as processes of this machine.
+
+Whoever starts a stack stops it: `with LocalStack(...)` leaves no process behind.
+"""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+GRPC_PORT: Final = 8080
+HTTP_PORT: Final = 8081
+
+_READY_SECONDS_MAX: Final = 30.0
+_STOP_SECONDS_MAX: Final = 10.0
+_LOG_LINES_SHOWN: Final = 20
+
+
+class StackError(Exception):
+    """A part of the stack did not start; the text names it and what its log ends with."""
+
+
+def free_port(usual: int) -> int:
+    """The usual port if nothing listens on it, any free one otherwise."""
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackError("no free port")
+
+
+class LocalStack:
+    """A scheduler and `workers` workers, their logs in `logs`.
+
+    The ports are the usual ones where those are free, or any with `usual_ports` off. `environment`
+    is added to this process's own, for every part.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        logs: Path,
+        environment: dict[str, str] | None = None,
+        usual_ports: bool = True,
+    ) -> None:
+        self._workers = workers
+        self._logs = logs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.grpc_port = free_port(GRPC_PORT if usual_ports else 0)
+        self.http_port = free_port(HTTP_PORT if usual_ports else 0)
+        self.endpoint = f"http://localhost:{self.grpc_port}"
+        self.environment = {
+            **os.environ,
+            "ENDPOINT": self.endpoint,
+            "TASKHUB": "default",
+            "DTS_TASK_HUB_NAMES": "default",
+            "SCHEDULER_HOST": "127.0.0.1",
+            "SCHEDULER_GRPC_PORT": str(self.grpc_port),
+            "SCHEDULER_HTTP_PORT": str(self.http_port),
+            "SCHEDULER_DATA_DIR": str(logs / "data"),
+            **(environment or {}),
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.start_scheduler()
+            for number in range(1, self._workers + 1):
+                self.start_worker(number)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start_scheduler(self) -> None:
+        """Starts the scheduler and waits until it serves; raises `StackError`."""
+        process = self._spawn("scheduler", "services.scheduler")
+        deadline = time.monotonic() + _READY_SECONDS_MAX
+        while not self._is_healthy():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise StackError(f"the scheduler did not start\n{self.log_tail('scheduler')}")
+            time.sleep(0.05)
+
+    def start_worker(self, number: int) -> None:
+        """Starts one more worker; it waits for the scheduler by itself."""
+        name = f"worker-{number}"
+        state = {"WORKER_STATE_FILE": str(self._logs / f"{name}.json")}
+        self._spawn(name, "services.worker", state)
+
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """The process of a part: `scheduler`, `worker-1`, ..."""
+        return self._processes[name]
+
+    def log_tail(self, name: str) -> str:
+        """The last lines that a part logged."""
+        text = (self._logs / f"{name}.log").read_text(errors="replace")
+        return "\n".join(f"  {name} | {line}" for line in text.splitlines()[-_LOG_LINES_SHOWN:])
+
+    def log_tails(self) -> str:
+        """The last lines that every part logged."""
+        return "\n".join(self.log_tail(name) for name in self._processes)
+
+    def stop(self) -> None:
+        """Asks every part to stop, workers first, and ends those that do not within 10 s."""
+        deadline = time.monotonic() + _STOP_SECONDS_MAX
+        for name in sorted(self._processes, reverse=True):
+            process = self._processes[name]
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _spawn(
+        self, name: str, module: str, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        # A session of its own, so that Ctrl-C reaches only us and we choose the order of stopping.
+        with (self._logs / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=ROOT,
+                env=self.environment | (environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes[name] = process
+        return process
+
+    def _is_healthy(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.client.NO_CONTENT
+        except OSError:
+            return False
+        finally:
+            connection.close()

@@ -1,0 +1,126 @@
+"""`status` and `list`: what orchestrations are doing, or what they came to."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+
+from durabletask.client import OrchestrationQuery, OrchestrationState, OrchestrationStatus
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.client.errors import COMPLETED, BadInputError
+from services.client.messages import data_console, say, stderr_console
+from services.client.progress import HowFar, ProgressReader, batch_sizes_of
+from services.client.report import as_json, elapsed_seconds, print_json, show
+from services.client.session import open_session
+from services.client.settings import ClientSettings
+from services.client.waiting import is_final
+
+# What a submission's own id takes; a narrow terminal shortens the name instead.
+_ID_COLUMNS: Final = len("orders-") + 20
+_SUB_ORCHESTRATION: Final = re.compile(r":[0-9a-f]{4,}\Z")
+_COLOURS: Final[dict[OrchestrationStatus, str]] = {
+    OrchestrationStatus.COMPLETED: "green",
+    OrchestrationStatus.FAILED: "red",
+    OrchestrationStatus.TERMINATED: "red",
+    OrchestrationStatus.SUSPENDED: "yellow",
+    OrchestrationStatus.RUNNING: "cyan",
+}
+STATUSES: Final = {str(status).lower(): status for status in OrchestrationStatus}
+
+
+def status(instance_id: str, settings: ClientSettings, *, json: bool) -> int:
+    """Shows what an orchestration is doing, or what it came to."""
+    with open_session(settings, partial(say, stderr_console())) as session:
+        state = session.get(instance_id, payloads=True)
+        how_far = None
+        if not is_final(state):
+            sizes = batch_sizes_of(state.get_input())
+            how_far = ProgressReader(session, instance_id, sizes).read()
+    if json:
+        print_json(_with_progress(state, how_far))
+    elif is_final(state):
+        show(data_console(), state, invocation=settings.invocation)
+    else:
+        _show_running(data_console(), state, how_far)
+    return COMPLETED
+
+
+def list_orchestrations(
+    settings: ClientSettings, *, statuses: Sequence[str], limit: int, children: bool, json: bool
+) -> int:
+    """Lists the newest orchestrations."""
+    query = OrchestrationQuery(runtime_status=[_status(name) for name in statuses] or None)
+    with open_session(settings, partial(say, stderr_console())) as session:
+        states = session.query(query)
+    if not children:
+        states = [state for state in states if not _SUB_ORCHESTRATION.search(state.instance_id)]
+    states.sort(key=lambda state: (state.created_at, state.instance_id), reverse=True)
+    if json:
+        print_json([_row(state) for state in states[:limit]])
+    else:
+        _show_list(states, limit)
+    return COMPLETED
+
+
+def _status(name: str) -> OrchestrationStatus:
+    try:
+        return STATUSES[name.lower()]
+    except KeyError:
+        raise BadInputError(
+            f"--status must be one of {', '.join(STATUSES)} (got {name!r})"
+        ) from None
+
+
+def _row(state: OrchestrationState) -> dict[str, Any]:
+    return {
+        "instance_id": state.instance_id,
+        "name": state.name,
+        "status": str(state.runtime_status),
+        "created_at": f"{state.created_at.isoformat(timespec='milliseconds')}Z",
+        "last_updated_at": f"{state.last_updated_at.isoformat(timespec='milliseconds')}Z",
+    }
+
+
+def _with_progress(state: OrchestrationState, how_far: HowFar | None) -> dict[str, Any]:
+    document = _row(state) | as_json(state)
+    return document if how_far is None else document | {"progress": asdict(how_far)}
+
+
+def _show_running(console: Console, state: OrchestrationState, how_far: HowFar | None) -> None:
+    line = Text.assemble(
+        (state.instance_id, "bold"),
+        f" {state.name} ",
+        (str(state.runtime_status), _COLOURS.get(state.runtime_status, "")),
+        f" since UTC {state.created_at:%Y-%m-%d %H:%M:%S}",
+    )
+    console.print(line, soft_wrap=True)
+    if how_far is not None:
+        say(console, f"  {how_far}")
+
+
+def _show_list(states: Sequence[OrchestrationState], limit: int) -> None:
+    if not states:
+        say(stderr_console(), "no orchestrations")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("instance id", overflow="fold", min_width=_ID_COLUMNS)
+    table.add_column("name", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("created (UTC)", no_wrap=True, min_width=len("2026-01-01 00:00:00"))
+    table.add_column("seconds", justify="right", no_wrap=True)
+    for state in states[:limit]:
+        colour = _COLOURS.get(state.runtime_status, "")
+        table.add_row(
+            Text(state.instance_id),
+            Text(state.name),
+            Text(str(state.runtime_status), style=colour),
+            f"{state.created_at:%Y-%m-%d %H:%M:%S}",
+            f"{elapsed_seconds(state):.1f}",
+        )
+    data_console().print(table)
+    if len(states) > limit:
+        say(stderr_console(), f"... and {len(states) - limit:,} older ones: --limit {len(states)}")

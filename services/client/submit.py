@@ -1,0 +1,153 @@
+"""`submit` and `wait`: from a file of orders to what became of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from durabletask.client import OrchestrationState
+from rich.console import Console
+
+from services.client.errors import COMPLETED, BadInputError
+from services.client.messages import data_console, say, stderr_console
+from services.client.order_files import OrderFileError, describe_problems, read_orders
+from services.client.progress import batch_sizes_of
+from services.client.report import as_json, exit_code_of, print_json, show
+from services.client.session import Session, open_session
+from services.client.settings import ClientSettings
+from services.client.submission import Submission, check_instance_id, fresh_instance_id
+from services.client.waiting import is_final, wait_for
+from services.shared.orders import BATCH_SIZE_MAX, Order
+
+_ORCHESTRATION: Final = "main_orchestration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOptions:
+    """What a person may say to `submit`; `timeout` is in seconds."""
+
+    batch_size: int
+    instance_id: str | None
+    new: bool
+    no_wait: bool
+    timeout: float | None
+    strict: bool
+    skip_invalid: bool
+    json: bool
+
+
+def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
+    """Submits the orders of `file`, or attaches to an earlier run; returns the exit code."""
+    messages = stderr_console()
+    submission = _read_submission(file, options, messages)
+    with open_session(settings, partial(say, messages)) as session:
+        instance_id = submission.instance_id
+        fresh = session.start(_ORCHESTRATION, submission.payload, instance_id)
+        if not fresh:
+            _attach(session, submission, options, messages)
+        if options.no_wait:
+            return _tell_started(instance_id, fresh=fresh, json=options.json)
+        state = wait_for(
+            session,
+            instance_id,
+            submission.batch_sizes,
+            console=messages,
+            timeout=options.timeout,
+        )
+    code = _tell_end(state, settings, json=options.json, strict=options.strict)
+    if not fresh and code != COMPLETED:
+        say(messages, "this was an earlier run of the same orders; --new starts another")
+    return code
+
+
+def wait(
+    instance_id: str,
+    settings: ClientSettings,
+    *,
+    timeout: float | None,
+    strict: bool,
+    json: bool,
+) -> int:
+    """Waits for an orchestration and shows its end; returns the exit code."""
+    messages = stderr_console()
+    with open_session(settings, partial(say, messages)) as session:
+        state = session.get(instance_id, payloads=True)
+        if not is_final(state):
+            state = wait_for(
+                session,
+                instance_id,
+                batch_sizes_of(state.get_input()),
+                console=messages,
+                timeout=timeout,
+            )
+    return _tell_end(state, settings, json=json, strict=strict)
+
+
+def _read_submission(file: Path, options: SubmitOptions, messages: Console) -> Submission:
+    if not 1 <= options.batch_size <= BATCH_SIZE_MAX:
+        raise BadInputError(f"--batch-size must be a whole number from 1 to {BATCH_SIZE_MAX:,}")
+    if options.new and options.instance_id is not None:
+        raise BadInputError("--new and --instance-id exclude each other: both choose the id")
+    instance_id = options.instance_id
+    if instance_id is not None:
+        check_instance_id(instance_id)
+    elif options.new:
+        instance_id = fresh_instance_id()
+    orders = _read_file(file, messages, skip_invalid=options.skip_invalid)
+    return Submission.of(orders, batch_size=options.batch_size, instance_id=instance_id)
+
+
+def _read_file(file: Path, messages: Console, *, skip_invalid: bool) -> Sequence[Order]:
+    try:
+        found = read_orders(file)
+    except OrderFileError as error:
+        raise BadInputError(str(error)) from error
+    if not found.problems:
+        return found.orders
+    problems = describe_problems(found.problems)
+    if not skip_invalid:
+        raise BadInputError(
+            f"{file}: {len(found.problems):,} bad rows, nothing was submitted\n{problems}\n"
+            "--skip-invalid submits the others"
+        )
+    if not found.orders:
+        raise BadInputError(f"{file}: no good row is left\n{problems}")
+    say(messages, f"left out {len(found.problems):,} bad rows of {file}:\n{problems}")
+    return found.orders
+
+
+def _attach(
+    session: Session, submission: Submission, options: SubmitOptions, messages: Console
+) -> None:
+    chosen = options.instance_id is not None
+    state = session.get(submission.instance_id, payloads=chosen)
+    # A content id names its orders; an id that a person chose may belong to others.
+    if chosen and state.get_input() != submission.payload:
+        raise BadInputError(
+            f"{submission.instance_id!r} exists with other orders or another batch size;"
+            " choose another --instance-id"
+        )
+    say(
+        messages,
+        f"these orders were submitted before (UTC {state.created_at:%Y-%m-%d %H:%M:%S}):"
+        f" attached to {submission.instance_id}",
+    )
+
+
+def _tell_started(instance_id: str, *, fresh: bool, json: bool) -> int:
+    if json:
+        print_json({"instance_id": instance_id, "attached": not fresh})
+    else:
+        say(data_console(), instance_id)
+    return COMPLETED
+
+
+def _tell_end(
+    state: OrchestrationState, settings: ClientSettings, *, json: bool, strict: bool
+) -> int:
+    if json:
+        print_json(as_json(state))
+    else:
+        show(data_console(), state, invocation=settings.invocation)
+    return exit_code_of(state, strict=strict)

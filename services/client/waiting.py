@@ -1,0 +1,78 @@
+"""Waits for an orchestration to end, showing how far it is.
+
+One long call does the waiting, so the end is known at once; polling for progress is spaced by what
+it costs, to stay below 2 % of the run.
+"""
+
+import shlex
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from durabletask.client import OrchestrationState
+from rich.console import Console
+
+from services.client.errors import StillRunningError, WaitInterruptedError
+from services.client.progress import NOT_FINAL, ProgressReader, new_view
+from services.client.session import Session
+from services.shared.errors import SchedulerUnavailableError
+
+_POLL_SECONDS_MIN: Final = 0.25
+_POLL_SECONDS_MAX: Final = 30.0
+# A poll of one millisecond is followed by 60 without one.
+_POLL_SPACING: Final = 60
+
+
+def wait_for(
+    session: Session,
+    instance_id: str,
+    batch_sizes: Sequence[int],
+    *,
+    console: Console,
+    timeout: float | None,
+) -> OrchestrationState:
+    """The state in which the orchestration ended, with its payloads.
+
+    Raises `StillRunningError` after `timeout` seconds, `WaitInterruptedError` at Ctrl-C and
+    `SchedulerUnavailableError` when it is silent for too long; each says how to come back.
+    """
+    come_back = f"come back with: {session.invocation} wait {shlex.quote(instance_id)}"
+    try:
+        if not _watch(session, instance_id, batch_sizes, console=console, timeout=timeout):
+            raise StillRunningError(
+                f"{instance_id} is still running after {timeout:g} s; {come_back}"
+            )
+        return session.get(instance_id, payloads=True)
+    except KeyboardInterrupt:
+        raise WaitInterruptedError(f"{instance_id} goes on without you; {come_back}") from None
+    except SchedulerUnavailableError as error:
+        raise SchedulerUnavailableError(f"{error}\n{come_back}", retryable=False) from error
+
+
+def _watch(
+    session: Session,
+    instance_id: str,
+    batch_sizes: Sequence[int],
+    *,
+    console: Console,
+    timeout: float | None,
+) -> bool:
+    reader = ProgressReader(session, instance_id, batch_sizes)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = _POLL_SECONDS_MIN
+    with new_view(console, instance_id) as view:
+        while True:
+            left = pause if deadline is None else min(pause, deadline - time.monotonic())
+            if left <= 0:
+                return False
+            if session.is_finished_within(instance_id, left):
+                return True
+            started = time.monotonic()
+            view.show(reader.read())
+            cost = time.monotonic() - started
+            pause = min(max(cost * _POLL_SPACING, _POLL_SECONDS_MIN), _POLL_SECONDS_MAX)
+
+
+def is_final(state: OrchestrationState) -> bool:
+    """Whether the orchestration has ended."""
+    return state.runtime_status not in NOT_FINAL

@@ -1,0 +1,51 @@
+"""Waits for what a process says or becomes, with a bound."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SECONDS_MAX = 30.0
+
+
+def wait_until(true: Callable[[], object], *, seconds: float = SECONDS_MAX) -> None:
+    """Waits until `true()`; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.02)
+
+
+def wait_for_line(log: Path, text: str, *, times: int = 1) -> None:
+    """Waits until a log holds a text, so often."""
+    wait_until(lambda: log.exists() and log.read_text().count(text) >= times)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process started, theirs included."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == pid:
+                found += [int(entry.name), *children_of(int(entry.name))]
+    return found
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a process that a test started, if it still runs."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()

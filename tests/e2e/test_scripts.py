@@ -1,0 +1,175 @@
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local_stack import GRPC_PORT, ROOT, free_port
+from tests.e2e.conftest import FAST, StackMaker
+from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
+
+OrdersFile = Callable[..., Path]
+
+
+def make(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],  # noqa: S607 - make is found on PATH
+        cwd=ROOT,
+        env=os.environ | FAST | variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def taken_port() -> Iterator[None]:
+    """The usual gRPC port, held by somebody else (or by whoever holds it already)."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", GRPC_PORT))
+        except OSError:
+            pass
+        else:
+            holder.listen()
+        yield
+
+
+def test_make_prints_its_targets() -> None:
+    printed = make().stdout
+    for target in ("demo", "dev", "up", "submit", "scale", "down", "test", "check"):
+        assert re.search(rf"^  make {target} +\S", printed, flags=re.MULTILINE)
+
+
+def test_the_demo_submits_the_sample_and_stops_everything() -> None:
+    ran = make("demo")
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"orders +100 +in 10 batches", ran.stdout)
+    assert "what next:" in ran.stdout
+
+
+def test_the_demo_takes_other_ports_when_the_usual_ones_are_taken(taken_port: None) -> None:
+    assert taken_port is None
+    ran = make("demo", "WORKERS=1", "BATCH_SIZE=50")
+    assert ran.returncode == 0, ran.stderr
+    assert f"(port {GRPC_PORT} is taken)" in ran.stdout
+    assert re.search(r"orders +100 +in 2 batches", ran.stdout)
+
+
+def test_the_demo_takes_a_path_with_blanks_and_quotes(
+    tmp_path: Path, orders_file: OrdersFile
+) -> None:
+    path = tmp_path / "Ada's orders.csv"
+    shutil.copy(orders_file("blanks", 7), path)
+    ran = make("demo", f"ORDERS={path}")
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"orders +7 +in 1 batch\b", ran.stdout)
+
+
+def test_a_demo_of_bad_orders_tells_what_is_wrong_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("order_id,customer\n")
+    ran = make("demo", f"ORDERS={path}")
+    assert ran.returncode == 2
+    assert "missing" in ran.stderr
+    assert "what the stack logged" not in ran.stderr
+
+
+def test_a_demo_with_a_bad_number_of_workers_is_refused() -> None:
+    ran = make("demo", "WORKERS=none")
+    assert ran.returncode == 2
+    assert "WORKERS must be a whole number from 1 to 64" in ran.stderr
+
+
+def test_a_demo_whose_scheduler_cannot_start_shows_its_log() -> None:
+    ran = make("demo", LOG_LEVEL="deafening")
+    assert ran.returncode == 2
+    assert "the scheduler did not start" in ran.stderr
+    assert "LOG_LEVEL='deafening'" in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_stopped_leaves_no_process_behind(
+    tmp_path: Path, orders_file: OrdersFile, number: signal.Signals
+) -> None:
+    log = tmp_path / "demo.log"
+    with log.open("wb") as stream:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "scripts.demo", "--orders", str(orders_file("stopped", 5))],
+            cwd=ROOT,
+            env=os.environ | {"PROCESSING_MS": "60000", "WORKER_GRACE_SECONDS": "1"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, "of 5 orders")
+        family = children_of(demo.pid)
+        assert len(family) == 4  # a scheduler, two workers and the client
+        os.killpg(demo.pid, number)
+        assert demo.wait(20) == 130
+        wait_until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        end(demo)
+
+
+def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> None:
+    log = tmp_path / "dev.log"
+    port = free_port(0)
+    ports = {"SCHEDULER_GRPC_PORT": str(port), "SCHEDULER_HTTP_PORT": "0"}
+    with log.open("wb") as stream:
+        dev = subprocess.Popen(
+            [sys.executable, "-m", "scripts.dev", "2"],
+            cwd=ROOT,
+            env=os.environ | ports | {"ENDPOINT": f"http://localhost:{port}"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, f"connected to http://localhost:{port}", times=2)
+        family = children_of(dev.pid)
+        os.killpg(dev.pid, signal.SIGINT)
+        assert dev.wait(20) == 0
+        wait_until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        end(dev)
+    text = log.read_text()
+    for name in ("scheduler", "worker-1", "worker-2"):
+        assert re.search(rf"{name} +\| ", text)
+
+
+def test_make_worker_connects_to_endpoint_and_task_hub(
+    tmp_path: Path, new_stack: StackMaker
+) -> None:
+    log = tmp_path / "worker.log"
+    with new_stack(workers=0, DTS_TASK_HUB_NAMES="mine") as stack, log.open("wb") as stream:
+        worker = subprocess.Popen(
+            ["make", "worker"],  # noqa: S607 - make is found on PATH
+            cwd=ROOT,
+            env=os.environ | {"ENDPOINT": stack.endpoint, "TASKHUB": "mine"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            wait_for_line(log, f"connected to {stack.endpoint} (task hub mine)")
+            os.killpg(worker.pid, signal.SIGTERM)
+            worker.wait(20)
+        finally:
+            end(worker)
+
+
+def test_a_second_setup_does_nothing() -> None:
+    ran = make("setup")
+    assert ran.returncode == 0
+    assert "install" not in ran.stdout

@@ -1,0 +1,70 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.client.settings import ClientSettings
+from services.scheduler.settings import SchedulerSettings
+from services.shared.environment import Environment
+from services.shared.errors import SettingsError
+from services.worker.settings import WorkerSettings
+
+SERVICES: list[Any] = [ClientSettings, SchedulerSettings, WorkerSettings]
+EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
+
+
+def example_settings() -> dict[str, str]:
+    lines = re.findall(r"^#?\s?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return {name: value.strip() for name, value in lines}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_stands_in_the_example(service: Any) -> None:
+    environment = Environment({})
+    service.read(environment)
+    assert set(environment.names) <= set(example_settings())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_example_shows_the_defaults(service: Any) -> None:
+    # RUNS_IN_CONTAINER changes a default by itself; it is what our images set.
+    values = {k: v for k, v in example_settings().items() if k != "RUNS_IN_CONTAINER"}
+    assert service.read(Environment(values)) == service.read(Environment({}))
+
+
+def test_every_bad_setting_of_a_worker_is_told_with_its_value_and_what_is_allowed() -> None:
+    bad = {
+        "PROCESSING_MS": "-1",
+        "FAILURE_RATE": "1.5",
+        "TRANSIENT_FAILURE_RATE": "nan",
+        "WORKER_ACTIVITIES_MAX": "0",
+        "WORKER_ORCHESTRATIONS_MAX": "many",
+        "WORKER_GRACE_SECONDS": "1e3",
+        "LOG_LEVEL": "loud",
+        "LOG_FORMAT": "xml",
+    }
+    with pytest.raises(SettingsError) as refused:
+        WorkerSettings.read(Environment(bad))
+    told = {problem.name: problem.value for problem in refused.value.problems}
+    assert told == bad
+    assert "FAILURE_RATE='1.5': a number from 0 to 1, such as 0.1" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"), [("0", 0.0), ("1", 1.0), ("0.25", 0.25), (".5", 0.5), ("1.0", 1.0)]
+)
+def test_a_rate_is_a_number_from_zero_to_one(text: str, rate: float) -> None:
+    settings = WorkerSettings.read(Environment({"FAILURE_RATE": text}))
+    assert settings.processing.failure_rate == rate
+
+
+@pytest.mark.parametrize("hubs", ["a b", ",", "a,,b", "a;b"])
+def test_task_hubs_are_names_separated_by_commas(hubs: str) -> None:
+    with pytest.raises(SettingsError, match="DTS_TASK_HUB_NAMES"):
+        SchedulerSettings.read(Environment({"DTS_TASK_HUB_NAMES": hubs}))
+
+
+def test_spaces_around_task_hub_names_are_tolerated_as_the_emulator_does() -> None:
+    settings = SchedulerSettings.read(Environment({"DTS_TASK_HUB_NAMES": "a , b,a"}))
+    assert settings.task_hubs == ("a", "b")
