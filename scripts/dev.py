@@ -27,7 +27,8 @@ def main() -> int:
 
 
 def _python(module: str) -> str:
-    return shlex.join([sys.executable, "-m", module])
+    # `exec`, so that a signal meets the service and not a shell around it.
+    return f"exec {shlex.join([sys.executable, '-m', module])}"
 
 
 if __name__ == "__main__":

@@ -106,7 +106,9 @@ class Session:
                 if not error.retryable or time.monotonic() > deadline:
                     raise
                 if not told:
-                    self._notice(f"waiting: {error}")
+                    patience = self._settings.connect_seconds
+                    endpoint = self._settings.connection.endpoint
+                    self._notice(f"no answer from {endpoint}, trying for {patience} s ...")
                     told = True
             time.sleep(_RETRY_SECONDS)
 

@@ -23,6 +23,7 @@ from services.shared.errors import SchedulerUnavailableError
 _RECONNECT_BACKOFF_MS_MAX: Final = 2_000
 
 _HINT_START: Final = "is it running? `make dev` or `make up` starts one; ENDPOINT says where it is"
+_HINT_SIGN_IN: Final = "Sign in with `az login`, or check the AZURE_ variables."
 _HINT_OTHER: Final = "is what listens there a Durable Task Scheduler?"
 _HINTS: Final[dict[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAVAILABLE: _HINT_START,
@@ -31,11 +32,23 @@ _HINTS: Final[dict[grpc.StatusCode, str]] = {
     grpc.StatusCode.NOT_FOUND: (
         "set TASKHUB to a hub that it serves (DTS_TASK_HUB_NAMES), or create the hub"
     ),
-    grpc.StatusCode.UNAUTHENTICATED: "sign in (`az login`), or check the AZURE_ variables",
+    grpc.StatusCode.UNAUTHENTICATED: _HINT_SIGN_IN,
     grpc.StatusCode.PERMISSION_DENIED: (
         "your identity needs the role Durable Task Data Contributor on this task hub"
     ),
 }
+# What gRPC's details mean, by a part of their text; the addresses that it tried help nobody.
+_CAUSES: Final = {
+    "connection refused": "connection refused",
+    "dns resolution failed": "its name cannot be resolved",
+    "domain name not found": "its name cannot be resolved",
+    "ssl": "the TLS handshake failed",
+    "handshake": "the TLS handshake failed",
+    "http1.x": "it speaks HTTP/1, not gRPC",
+    "socket closed": "the connection was closed",
+    "connection reset": "the connection was closed",
+}
+_DETAILS_CHARS_MAX: Final = 200
 # Waiting can help against these; the others need a person.
 _RETRYABLE: Final = frozenset(
     {
@@ -165,7 +178,9 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     """What `error` says about the scheduler as a whole, or None when it is about one call."""
     where = f"{connection.endpoint} (task hub {connection.taskhub})"
     if isinstance(error, ClientAuthenticationError):
-        text = f"cannot sign in to the scheduler at {where}: {_first_line(str(error))}"
+        text = (
+            f"cannot sign in to the scheduler at {where}: {_first_line(str(error))} {_HINT_SIGN_IN}"
+        )
         return SchedulerUnavailableError(text, retryable=False)
     code = status_code(error)
     details = _first_line(status_details(error))
@@ -173,7 +188,8 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     if code is None or code in _ABOUT_ONE_REQUEST or about_instance:
         return None
     hint = _HINTS.get(code, _HINT_OTHER)
-    text = f"the scheduler at {where} cannot be used: {details or code.name}; {hint}"
+    cause = _cause_of(details) or code.name
+    text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
 
 
@@ -185,6 +201,12 @@ def status_code(error: Exception) -> grpc.StatusCode | None:
 def status_details(error: Exception) -> str:
     """The text that came with a failed call."""
     return (error.details() or "") if isinstance(error, grpc.Call) else ""
+
+
+def _cause_of(details: str) -> str:
+    lowered = details.lower()
+    found = (cause for part, cause in _CAUSES.items() if part in lowered)
+    return next(found, details[:_DETAILS_CHARS_MAX])
 
 
 def _first_line(text: str) -> str:

@@ -164,6 +164,20 @@ def test_an_unknown_task_hub_is_told_at_once(client: CommandLine, orders_file: O
     assert len(ran.err.splitlines()) == 1
 
 
+def test_without_a_sign_in_azure_is_refused_with_what_to_do(client: CommandLine) -> None:
+    # One kind of credential, and no `az` to ask: nothing leaves this machine.
+    ran = client(
+        "list",
+        ENDPOINT="https://localhost:1",
+        AZURE_TOKEN_CREDENTIALS="AzureCliCredential",  # noqa: S106 - the name of a kind, no secret
+        PATH="/nonexistent",
+    )
+    assert ran.code == 3
+    assert len(ran.err.splitlines()) == 1
+    assert "cannot sign in to the scheduler at https://localhost:1" in ran.err
+    assert "`az login`" in ran.err
+
+
 def test_bad_settings_are_bad_usage(client: CommandLine) -> None:
     ran = client("list", ENDPOINT="localhost:8080", CLIENT_CALL_SECONDS="soon")
     assert ran.code == 2
