@@ -39,5 +39,7 @@ def configure_logging(*, level: str, style: str) -> None:
         JsonFormatter(_JSON_FIELDS) if style == "json" else logging.Formatter(_CONSOLE)
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("durabletask", "azure", "uvicorn"):
+    for name in ("durabletask", "uvicorn"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    # A refused sign-in is told by our own line; azure-identity adds ten for every try.
+    logging.getLogger("azure").setLevel(logging.ERROR)

@@ -24,7 +24,9 @@ from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
 log = logging.getLogger(__name__)
 
 _CHECK_SECONDS: Final = 5.0
-_RETRY_SECONDS: Final = 3.0
+# A scheduler that starts beside its workers is ready within a second or two; another may take long.
+_RETRY_SECONDS: Final = 0.5
+_RETRY_SECONDS_MAX: Final = 4.0
 # A scheduler on the same machine is back within seconds of its restart; so is its worker.
 _RESILIENCY: Final = GrpcWorkerResiliencyOptions(
     hello_timeout_seconds=5.0, reconnect_backoff_base_seconds=0.5, reconnect_backoff_cap_seconds=5.0
@@ -56,6 +58,7 @@ def _wait_for_scheduler(
     settings: WorkerSettings, signals: StopSignals, keeper: StateKeeper
 ) -> bool:
     """Waits for ever, with a line at each failed try; False when asked to stop meanwhile."""
+    pause = _RETRY_SECONDS
     with new_client(settings.connection, call_seconds=_CHECK_SECONDS) as client:
         while True:
             try:
@@ -65,8 +68,9 @@ def _wait_for_scheduler(
             else:
                 return True
             keeper.beat()
-            if signals.wait(_RETRY_SECONDS) is not None:
+            if signals.wait(pause) is not None:
                 return False
+            pause = min(2 * pause, _RETRY_SECONDS_MAX)
 
 
 def _new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSchedulerWorker:
