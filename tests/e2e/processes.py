@@ -1,5 +1,8 @@
 """Waits for what a process says or becomes, with a bound."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -45,7 +48,9 @@ def children_of(pid: int) -> list[int]:
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process that a test started, if it still runs."""
-    if process.poll() is None:
-        process.kill()
+    """Ends a process that a test started, if it still runs, with all that it started itself."""
+    family = [process.pid, *children_of(process.pid)] if process.poll() is None else []
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
