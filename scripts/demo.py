@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 from scripts.local_stack import GRPC_PORT, ROOT, LocalStack, StackError
 
 _WORKERS_MAX: Final = 64
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The client's own codes for "the input is wrong" and "a person stopped it": no log explains those.
 _NO_LOGS_FOR: Final = frozenset({0, 2, 130})
 
@@ -24,8 +25,8 @@ what next:
 def main() -> int:
     """Runs the demo; its exit code is the client's."""
     options = _parse()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="durable-task-demo-") as folder:
         try:
             return _run(options, Path(folder))
@@ -71,6 +72,9 @@ def _workers(text: str) -> int:
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
+    # Once: an impatient second Ctrl-C must not interrupt the stopping and leave half of it behind.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -4,11 +4,13 @@ import shlex
 import sys
 from typing import Final
 
-from honcho.manager import Manager
+from honcho import manager as honcho
 
 from scripts.local_stack import ROOT
 
 _INTERRUPTED: Final = 130
+# Longer than a worker's own grace is by default.
+_GRACE_SECONDS: Final = 35
 _WORKERS_MAX: Final = 64
 
 
@@ -18,7 +20,9 @@ def main() -> int:
     if not (workers.isdecimal() and 1 <= int(workers) <= _WORKERS_MAX):
         print(f"WORKERS must be a whole number from 1 to {_WORKERS_MAX} (got {workers!r})")
         return 2
-    manager = Manager()
+    # Its own 5 s end a worker in the middle of what it may finish.
+    honcho.KILL_WAIT = _GRACE_SECONDS
+    manager = honcho.Manager()
     manager.add_process("scheduler", _python("services.scheduler"), cwd=str(ROOT))
     for number in range(1, int(workers) + 1):
         manager.add_process(f"worker-{number}", _python("services.worker"), cwd=str(ROOT))

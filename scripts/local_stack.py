@@ -3,8 +3,8 @@
 Whoever starts a stack stops it: `with LocalStack(...)` leaves no process behind.
 """
 
-import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +18,10 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 GRPC_PORT: Final = 8080
 HTTP_PORT: Final = 8081
 
+_READY: Final = re.compile(
+    r"^ready: gRPC on .*:(?P<grpc>\d+), HTTP on .*:(?P<http>\d+),", re.MULTILINE
+)
+_ANY_PORTS: Final = {"SCHEDULER_GRPC_PORT": "0", "SCHEDULER_HTTP_PORT": "0"}
 _READY_SECONDS_MAX: Final = 30.0
 _STOP_SECONDS_MAX: Final = 10.0
 _LOG_LINES_SHOWN: Final = 20
@@ -58,20 +62,17 @@ class LocalStack:
         self._workers = workers
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.grpc_port = free_port(GRPC_PORT if usual_ports else 0)
-        self.http_port = free_port(HTTP_PORT if usual_ports else 0)
-        self.endpoint = f"http://localhost:{self.grpc_port}"
         self.environment = {
             **os.environ,
-            "ENDPOINT": self.endpoint,
             "TASKHUB": "default",
             "DTS_TASK_HUB_NAMES": "default",
             "SCHEDULER_HOST": "127.0.0.1",
-            "SCHEDULER_GRPC_PORT": str(self.grpc_port),
-            "SCHEDULER_HTTP_PORT": str(self.http_port),
             "SCHEDULER_DATA_DIR": str(logs / "data"),
             **(environment or {}),
         }
+        self._use_ports(
+            free_port(GRPC_PORT if usual_ports else 0), free_port(HTTP_PORT if usual_ports else 0)
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -92,13 +93,16 @@ class LocalStack:
         self.stop()
 
     def start_scheduler(self) -> None:
-        """Starts the scheduler and waits until it serves; raises `StackError`."""
-        process = self._spawn("scheduler", "services.scheduler")
-        deadline = time.monotonic() + _READY_SECONDS_MAX
-        while not self._is_healthy():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise StackError(f"the scheduler did not start\n{self.log_tail('scheduler')}")
-            time.sleep(0.05)
+        """Starts the scheduler and waits until it serves; raises `StackError`.
+
+        A port that looked free may be taken meanwhile: then it is asked to take any.
+        """
+        for ports in ({}, _ANY_PORTS):
+            if self._is_ready(self._spawn("scheduler", "services.scheduler", ports)):
+                return
+            if "cannot listen on" not in self.log_tail("scheduler"):
+                break
+        raise StackError(f"the scheduler did not start\n{self.log_tail('scheduler')}")
 
     def start_worker(self, number: int) -> None:
         """Starts one more worker; it waits for the scheduler by itself."""
@@ -137,7 +141,7 @@ class LocalStack:
         self, name: str, module: str, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         # A session of its own, so that Ctrl-C reaches only us and we choose the order of stopping.
-        with (self._logs / f"{name}.log").open("ab") as log:
+        with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module],
                 cwd=ROOT,
@@ -150,12 +154,26 @@ class LocalStack:
         self._processes[name] = process
         return process
 
-    def _is_healthy(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == http.client.NO_CONTENT
-        except OSError:
-            return False
-        finally:
-            connection.close()
+    def _is_ready(self, process: subprocess.Popen[bytes]) -> bool:
+        # Its own line and not its health check: on a port, somebody else may answer.
+        deadline = time.monotonic() + _READY_SECONDS_MAX
+        log = self._logs / "scheduler.log"
+        while time.monotonic() < deadline:
+            ready = _READY.search(log.read_text(errors="replace"))
+            if ready is not None:
+                self._use_ports(int(ready["grpc"]), int(ready["http"]))
+                return True
+            if process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        return False
+
+    def _use_ports(self, grpc_port: int, http_port: int) -> None:
+        self.grpc_port, self.http_port = grpc_port, http_port
+        # No name: "localhost" may lead to another address first, and there to somebody else.
+        self.endpoint = f"http://127.0.0.1:{grpc_port}"
+        self.environment |= {
+            "ENDPOINT": self.endpoint,
+            "SCHEDULER_GRPC_PORT": str(grpc_port),
+            "SCHEDULER_HTTP_PORT": str(http_port),
+        }

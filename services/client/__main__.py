@@ -3,7 +3,9 @@
 Each command imports its own module when it runs, so that `--help` loads neither gRPC nor the SDK.
 """
 
+import errno
 import functools
+import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from services.client import errors
+from services.client.messages import data_stream, make_streams_robust
 from services.client.settings import ClientSettings
 from services.shared.environment import Environment
 from services.shared.errors import SchedulerUnavailableError, SettingsError
@@ -61,8 +64,10 @@ def _command(command: Callable[..., int], name: str | None = None) -> Callable[.
     @app.command(name)
     @functools.wraps(command)
     def run(*args: object, **kwargs: object) -> None:
+        make_streams_robust()
         try:
             code = command(*args, **kwargs)
+            sys.stdout.flush()
         except errors.ClientError as error:
             code = _tell(error, error.exit_code)
         except SettingsError as error:
@@ -71,6 +76,8 @@ def _command(command: Callable[..., int], name: str | None = None) -> Callable[.
             code = _tell(error, errors.UNREACHABLE)
         except KeyboardInterrupt:
             code = errors.INTERRUPTED
+        except OSError as error:
+            code = _tell_unwritten(error)
         raise typer.Exit(code)
 
     return command
@@ -79,6 +86,15 @@ def _command(command: Callable[..., int], name: str | None = None) -> Callable[.
 def _tell(error: Exception, exit_code: int) -> int:
     print(error, file=sys.stderr)  # noqa: T201 - for a person
     return exit_code
+
+
+def _tell_unwritten(error: OSError) -> int:
+    """Standard output is full, or its reader went away (`| head`), which needs no words."""
+    if error.errno != errno.EPIPE:
+        _tell(OSError(f"cannot write the output: {error.strerror or error}"), errors.FAILED)
+    # Python flushes once more at its end: to nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return errors.FAILED
 
 
 def _settings() -> ClientSettings:
@@ -232,7 +248,6 @@ def generate(
         write_csv,
         write_jsonl,
     )
-    from services.client.messages import data_stream  # noqa: PLC0415 - keeps --help instant
 
     write = write_jsonl if style is _OrderFormat.JSONL else write_csv
     write(generate_orders(count, seed), data_stream())

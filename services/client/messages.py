@@ -1,13 +1,32 @@
-"""Where words go: messages to standard error, so that standard output holds data only."""
+"""Where words go: messages to standard error, so that standard output holds data only.
 
+What others wrote (ids, names, errors) is shown as it stands, but never as a terminal's commands.
+"""
+
+import os
 import sys
 from io import TextIOWrapper
 from typing import Final, TextIO
 
 from rich.console import Console
+from rich.text import Text
 
 # A pipe has no width: a table that wrapped there would cut ids in two.
 _PIPE_COLUMNS: Final = 1_000
+_LINE_END: Final = "\n"
+
+
+def make_streams_robust() -> None:
+    """Makes standard output and error take any text: escaped where their encoding has no sign.
+
+    A stream that was closed before we started is replaced by one that leads nowhere.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def data_console(stream: TextIO | None = None) -> Console:
@@ -19,7 +38,7 @@ def data_console(stream: TextIO | None = None) -> Console:
 def data_stream() -> TextIO:
     """Standard output as a file of text would be: UTF-8, and line ends as they are written."""
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="")
+        sys.stdout.reconfigure(encoding="utf-8", newline="", errors="backslashreplace")
     return sys.stdout
 
 
@@ -28,6 +47,17 @@ def stderr_console() -> Console:
     return Console(stderr=True)
 
 
+def plain(text: str, style: str = "") -> Text:
+    """Text of others: no markup, and control characters escaped."""
+    return Text(_escaped(text), style=style)
+
+
 def say(console: Console, text: str) -> None:
     """Prints `text` as it stands: no markup, no wrapping, no guessing of what to colour."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(plain(text), soft_wrap=True)
+
+
+def _escaped(text: str) -> str:
+    return "".join(
+        sign if sign.isprintable() or sign == _LINE_END else repr(sign)[1:-1] for sign in text
+    )

@@ -12,16 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from services.client.errors import COMPLETED, BadInputError
-from services.client.messages import data_console, say, stderr_console
+from services.client.messages import data_console, plain, say, stderr_console
 from services.client.progress import HowFar, ProgressReader, batch_sizes_of
-from services.client.report import as_json, elapsed_seconds, print_json, show
+from services.client.report import as_json, elapsed_seconds, input_of, print_json, show
 from services.client.session import open_session
 from services.client.settings import ClientSettings
 from services.client.waiting import is_final
 
 # What a submission's own id takes; a narrow terminal shortens the name instead.
 _ID_COLUMNS: Final = len("orders-") + 20
-_SUB_ORCHESTRATION: Final = re.compile(r":[0-9a-f]{4,}\Z")
+_CHILD_ID: Final = re.compile(r"(?P<parent>.+):[0-9a-f]{4,}", re.DOTALL)
 _COLOURS: Final[dict[OrchestrationStatus, str]] = {
     OrchestrationStatus.COMPLETED: "green",
     OrchestrationStatus.FAILED: "red",
@@ -38,7 +38,7 @@ def status(instance_id: str, settings: ClientSettings, *, json: bool) -> int:
         state = session.get(instance_id, payloads=True)
         how_far = None
         if not is_final(state):
-            sizes = batch_sizes_of(state.get_input())
+            sizes = batch_sizes_of(input_of(state))
             how_far = ProgressReader(session, instance_id, sizes).read()
     if json:
         print_json(_with_progress(state, how_far))
@@ -53,11 +53,16 @@ def list_orchestrations(
     settings: ClientSettings, *, statuses: Sequence[str], limit: int, children: bool, json: bool
 ) -> int:
     """Lists the newest orchestrations."""
-    query = OrchestrationQuery(runtime_status=[_status(name) for name in statuses] or None)
+    wanted = {_status(name) for name in statuses} or set(OrchestrationStatus)
     with open_session(settings, partial(say, stderr_console())) as session:
-        states = session.query(query)
-    if not children:
-        states = [state for state in states if not _SUB_ORCHESTRATION.search(state.instance_id)]
+        # All of them: an id tells a child only beside its parent's.
+        states = session.query(OrchestrationQuery())
+    ids = {state.instance_id for state in states}
+    states = [
+        state
+        for state in states
+        if state.runtime_status in wanted and (children or not _is_child(state.instance_id, ids))
+    ]
     states.sort(key=lambda state: (state.created_at, state.instance_id), reverse=True)
     if json:
         print_json([_row(state) for state in states[:limit]])
@@ -73,6 +78,11 @@ def _status(name: str) -> OrchestrationStatus:
         raise BadInputError(
             f"--status must be one of {', '.join(STATUSES)} (got {name!r})"
         ) from None
+
+
+def _is_child(instance_id: str, ids: set[str]) -> bool:
+    found = _CHILD_ID.fullmatch(instance_id)
+    return found is not None and found["parent"] in ids
 
 
 def _row(state: OrchestrationState) -> dict[str, Any]:
@@ -92,8 +102,8 @@ def _with_progress(state: OrchestrationState, how_far: HowFar | None) -> dict[st
 
 def _show_running(console: Console, state: OrchestrationState, how_far: HowFar | None) -> None:
     line = Text.assemble(
-        (state.instance_id, "bold"),
-        f" {state.name} ",
+        plain(state.instance_id, "bold"),
+        plain(f" {state.name} "),
         (str(state.runtime_status), _COLOURS.get(state.runtime_status, "")),
         f" since UTC {state.created_at:%Y-%m-%d %H:%M:%S}",
     )
@@ -115,8 +125,8 @@ def _show_list(states: Sequence[OrchestrationState], limit: int) -> None:
     for state in states[:limit]:
         colour = _COLOURS.get(state.runtime_status, "")
         table.add_row(
-            Text(state.instance_id),
-            Text(state.name),
+            plain(state.instance_id),
+            plain(state.name),
             Text(str(state.runtime_status), style=colour),
             f"{state.created_at:%Y-%m-%d %H:%M:%S}",
             f"{elapsed_seconds(state):.1f}",

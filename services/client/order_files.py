@@ -3,6 +3,7 @@
 What makes a whole file unusable is an exception; what is wrong with single rows is data.
 """
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,9 @@ def read_orders(path: Path) -> OrderFile:
 
 def _load(path: Path) -> tuple[bytes, Callable[[str], Iterator[Row]]]:
     try:
+        # Asked before opening: a pipe without a writer would be waited for.
+        if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+            raise OrderFileError(path, "this is no regular file")
         with path.open("rb") as file:
             # After opening: a name that leads nowhere is the first thing to know.
             read = _reader(path)

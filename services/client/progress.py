@@ -14,6 +14,7 @@ from durabletask.client import OrchestrationQuery, OrchestrationStatus
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.client.messages import say
 from services.client.session import Session
 from services.shared.batches import child_instance_id, split
 
@@ -45,7 +46,9 @@ class HowFar:
 def batch_sizes_of(submission: Any) -> tuple[int, ...]:  # noqa: ANN401 - decoded JSON of anybody's orchestration
     """The sizes of the batches that an input is split into; none for a foreign orchestration's."""
     match submission:
-        case {"orders": list(orders), "batch_size": int(size)} if size > 0:
+        case {"orders": list(orders), "batch_size": int(size)} if (
+            type(size) is int and size > 0 and all(isinstance(order, dict) for order in orders)
+        ):
             return tuple(len(batch) for batch in split(orders, size))
         case _:
             return ()
@@ -115,16 +118,16 @@ class ProgressView(Protocol):
 class LiveBar:
     """A progress bar that is redrawn in place, for a terminal."""
 
-    def __init__(self, console: Console, instance_id: str) -> None:
+    def __init__(self, console: Console, _instance_id: str) -> None:
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=32),
-            TextColumn("{task.fields[how_far]}"),
+            TextColumn("{task.fields[how_far]}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("processing", total=None, how_far=instance_id)
+        self._task = self._progress.add_task("processing", total=None, how_far="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -174,7 +177,7 @@ class PlainLines:
         now = time.monotonic()
         if how_far is None or how_far == self._shown or now < self._next:
             return
-        self._console.print(f"{self._instance_id}: {how_far}", soft_wrap=True, highlight=False)
+        say(self._console, f"{self._instance_id}: {how_far}")
         self._shown, self._next = how_far, now + _PLAIN_LINE_SECONDS
 
 

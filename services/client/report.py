@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.client.errors import COMPLETED, FAILED
+from services.client.messages import plain
 from services.shared.converter import PayloadTypeError
 from services.shared.orders import Failure, Summary
 
@@ -26,7 +27,7 @@ def summary_of(state: OrchestrationState) -> Summary | None:
     """The summary that a completed submission returned; None for any other orchestration."""
     try:
         return state.get_output(Summary)
-    except (PayloadTypeError, ValueError):
+    except (PayloadTypeError, ValueError, RecursionError):
         return None
 
 
@@ -57,7 +58,7 @@ def as_json(state: OrchestrationState) -> dict[str, Any]:
     if state.failure_details is not None:
         failure = state.failure_details
         return document | {"error": {"type": failure.error_type, "message": failure.message}}
-    return document | {"output": _raw_output(state)}
+    return document | {"output": output_of(state)}
 
 
 def show(console: Console, state: OrchestrationState, *, invocation: str) -> None:
@@ -65,7 +66,7 @@ def show(console: Console, state: OrchestrationState, *, invocation: str) -> Non
     completed = state.runtime_status is OrchestrationStatus.COMPLETED
     headline = Text.assemble(
         ("✔ " if completed else "✘ ", "green" if completed else "red"),
-        (state.instance_id, "bold"),
+        plain(state.instance_id, "bold"),
         f" {state.runtime_status} in {elapsed_seconds(state):g} s",
     )
     console.print(headline, soft_wrap=True)
@@ -75,11 +76,11 @@ def show(console: Console, state: OrchestrationState, *, invocation: str) -> Non
         if summary.failures_total > _FAILURES_SHOWN:
             left = summary.failures_total - _FAILURES_SHOWN
             more = f"  ... and {left:,} more: {invocation} results {shlex.quote(state.instance_id)}"
-            console.print(Text(more), style="dim", soft_wrap=True)
+            console.print(plain(more), style="dim", soft_wrap=True)
     elif state.failure_details is not None:
-        console.print(Text(f"  {state.failure_details.message}"), soft_wrap=True)
-    elif (output := _raw_output(state)) is not None:
-        console.print(Text(f"  {json.dumps(output)}"), soft_wrap=True)
+        console.print(plain(f"  {state.failure_details.message}"), soft_wrap=True)
+    elif (output := output_of(state)) is not None:
+        console.print(plain(f"  {json.dumps(output)}"), soft_wrap=True)
 
 
 def _show_summary(console: Console, summary: Summary) -> None:
@@ -102,13 +103,22 @@ def _show_summary(console: Console, summary: Summary) -> None:
 def _show_failures(console: Console, failures: list[Failure]) -> None:
     table = Table.grid(padding=(0, 2))
     for failure in failures[:_FAILURES_SHOWN]:
-        table.add_row(Text(f"  {failure.order_id}"), Text(failure.reason, style="yellow"))
+        table.add_row(plain(f"  {failure.order_id}"), plain(failure.reason, style="yellow"))
     console.print("  not completed:", style="dim")
     console.print(table)
 
 
-def _raw_output(state: OrchestrationState) -> Any:  # noqa: ANN401 - the output of anybody's orchestration
+def input_of(state: OrchestrationState) -> Any:  # noqa: ANN401 - the input of anybody's orchestration
+    """The input of an orchestration; as text when it is no JSON that we can read."""
+    try:
+        return state.get_input()
+    except (ValueError, RecursionError):
+        return state.serialized_input
+
+
+def output_of(state: OrchestrationState) -> Any:  # noqa: ANN401 - the output of anybody's orchestration
+    """The output of an orchestration; as text when it is no JSON that we can read."""
     try:
         return state.get_output()
-    except ValueError:
+    except (ValueError, RecursionError):
         return state.serialized_output

@@ -11,11 +11,11 @@ from typing import Any, Final, TextIO
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 from rich.table import Table
-from rich.text import Text
 
 from services.client.errors import COMPLETED, FAILED, STILL_RUNNING, BadInputError
-from services.client.messages import data_console, data_stream, say, stderr_console
+from services.client.messages import data_console, data_stream, plain, say, stderr_console
 from services.client.progress import batch_sizes_of
+from services.client.report import input_of, output_of
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.waiting import is_final
@@ -38,7 +38,7 @@ def results(instance_id: str, settings: ClientSettings, *, style: str, output: P
     messages = stderr_console()
     with open_session(settings, partial(say, messages)) as session:
         state = session.get(instance_id, payloads=True)
-        submission = state.get_input()
+        submission = input_of(state)
         if not batch_sizes_of(submission):
             raise BadInputError(f"{instance_id!r} is no submission of orders")
         with _opened(output) as stream:
@@ -54,11 +54,13 @@ def _rows(session: Session, parent: OrchestrationState, submission: Row) -> Iter
     absent = _UNKNOWN if is_final(parent) else _PENDING
     for number, orders in enumerate(batches, start=1):
         child = session.find(child_instance_id(parent.instance_id, number), payloads=True)
-        match child.get_output() if child is not None else None:
+        match output_of(child) if child is not None else None:
             case {"outcomes": list(outcomes)}:
                 yield from outcomes
             case _:
-                yield from ({"order_id": order["order_id"], "status": absent} for order in orders)
+                yield from (
+                    {"order_id": order.get("order_id", ""), "status": absent} for order in orders
+                )
 
 
 def _write_csv(rows: Iterable[Row], stream: TextIO) -> None:
@@ -80,7 +82,7 @@ def _write_table(rows: Iterable[Row], stream: TextIO) -> None:
     for field in _FIELDS:
         table.add_column(field, justify="right" if field == "amount" else "left")
     for row in rows:
-        table.add_row(*(Text(str(row.get(field, ""))) for field in _FIELDS))
+        table.add_row(*(plain(str(row.get(field, ""))) for field in _FIELDS))
     data_console(stream).print(table)
 
 
@@ -97,12 +99,20 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield data_stream()
         return
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
+        target = output.resolve()  # what a link leads to is replaced, not the link
+    except (OSError, RuntimeError) as error:
+        raise BadInputError(f"cannot write {output}: {error}") from error
+    # A pipe or a device is written to: there is nothing to replace.
+    whole = target.is_file() or not target.exists()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}") if whole else target
+    try:
+        with temporary.open("w", encoding="utf-8", newline="", errors="backslashreplace") as stream:
             yield stream
-        temporary.replace(output)
+        if whole:
+            temporary.replace(target)
     except OSError as error:
         raise BadInputError(f"cannot write {output}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if whole:
+            temporary.unlink(missing_ok=True)

@@ -60,6 +60,10 @@ class Session:
 
     def find(self, instance_id: str, *, payloads: bool) -> OrchestrationState | None:
         """The orchestration's state, or None."""
+        try:
+            instance_id.encode()
+        except UnicodeEncodeError:
+            return None  # bytes of the command line that are no text: nothing can have this id
         return self.patiently(
             lambda: self._client.get_orchestration_state(instance_id, fetch_payloads=payloads)
         )

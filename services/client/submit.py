@@ -1,5 +1,6 @@
 """`submit` and `wait`: from a file of orders to what became of them."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +10,11 @@ from typing import Final
 from durabletask.client import OrchestrationState
 from rich.console import Console
 
-from services.client.errors import COMPLETED, BadInputError
+from services.client.errors import COMPLETED, BadInputError, WaitInterruptedError
 from services.client.messages import data_console, say, stderr_console
 from services.client.order_files import OrderFileError, describe_problems, read_orders
 from services.client.progress import batch_sizes_of
-from services.client.report import as_json, exit_code_of, print_json, show
+from services.client.report import as_json, exit_code_of, input_of, print_json, show
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.submission import Submission, check_instance_id, fresh_instance_id
@@ -43,9 +44,7 @@ def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
     submission = _read_submission(file, options, messages)
     with open_session(settings, partial(say, messages)) as session:
         instance_id = submission.instance_id
-        fresh = session.start(_ORCHESTRATION, submission.payload, instance_id)
-        if not fresh:
-            _attach(session, submission, options, messages)
+        fresh = _start(session, submission, options, messages)
         if options.no_wait:
             return _tell_started(instance_id, fresh=fresh, json=options.json)
         state = wait_for(
@@ -77,7 +76,7 @@ def wait(
             state = wait_for(
                 session,
                 instance_id,
-                batch_sizes_of(state.get_input()),
+                batch_sizes_of(input_of(state)),
                 console=messages,
                 timeout=timeout,
             )
@@ -117,13 +116,28 @@ def _read_file(file: Path, messages: Console, *, skip_invalid: bool) -> Sequence
     return found.orders
 
 
+def _start(
+    session: Session, submission: Submission, options: SubmitOptions, messages: Console
+) -> bool:
+    try:
+        fresh = session.start(_ORCHESTRATION, submission.payload, submission.instance_id)
+        if not fresh:
+            _attach(session, submission, options, messages)
+    except KeyboardInterrupt:
+        raise WaitInterruptedError(
+            f"stopped while submitting: {submission.instance_id} may have been started;"
+            f" see: {session.invocation} status {shlex.quote(submission.instance_id)}"
+        ) from None
+    return fresh
+
+
 def _attach(
     session: Session, submission: Submission, options: SubmitOptions, messages: Console
 ) -> None:
     chosen = options.instance_id is not None
     state = session.get(submission.instance_id, payloads=chosen)
     # A content id names its orders; an id that a person chose may belong to others.
-    if chosen and state.get_input() != submission.payload:
+    if chosen and input_of(state) != submission.payload:
         raise BadInputError(
             f"{submission.instance_id!r} exists with other orders or another batch size;"
             " choose another --instance-id"

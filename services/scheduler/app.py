@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 # A thread for each open stream and each waiting client: the backend blocks in both.
 _THREADS: Final = 64
+# A thousand orders with all their retries, in one batch, are 30,000 events.
+_HISTORY_EVENTS_MAX: Final = 1_000_000
 _STOP_GRACE_SECONDS: Final = 2.0
 _SERVER_OPTIONS: Final = (
     # Without this two schedulers share a port, and each hides what the other holds.
@@ -37,21 +39,28 @@ _SERVER_OPTIONS: Final = (
 def run(settings: SchedulerSettings) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `PortInUseError`."""
     signals = StopSignals()
-    backends = {name: InMemoryOrchestrationBackend() for name in settings.task_hubs}
+    backends = {
+        name: InMemoryOrchestrationBackend(max_history_size=_HISTORY_EVENTS_MAX)
+        for name in settings.task_hubs
+    }
     http = HttpServer.bind(settings.host, settings.http_port)
     server, grpc_port = _bind_grpc(settings, backends)
     server.start()
     http.start()
-    log.info(
-        "ready: gRPC on %s, HTTP on %s, task hubs %s, state in memory",
-        _address(settings.host, grpc_port),
-        _address(settings.host, http.port),
-        ", ".join(settings.task_hubs),
+    # For whoever started it, a person or a program, and so not a matter of the log's level.
+    print(  # noqa: T201 - the line that tells of readiness
+        f"ready: gRPC on {_address(settings.host, grpc_port)},"
+        f" HTTP on {_address(settings.host, http.port)},"
+        f" task hubs {', '.join(settings.task_hubs)}, state in memory",
+        flush=True,
     )
     signals.wait()
     for backend in backends.values():
         backend.stop()
     server.stop(_STOP_GRACE_SECONDS).wait()
+    for backend in backends.values():
+        # It wakes the threads that wait for an instance: those outlive their calls.
+        backend.reset()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     http.stop()
     log.info("stopped")
     return 0

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from durabletask.serialization import DataConverter
-from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 _PLAIN: Final = frozenset({str, int, float, bool, dict, list, type(None), object, Any})
@@ -34,11 +34,18 @@ class PydanticDataConverter(DataConverter):
     def deserialize(self, data: str | None, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
         """The value of `data`, as a `target_type` when one is named.
 
-        Raises `PayloadTypeError` when it does not fit, and `ValueError` when `data` is not JSON.
+        Raises `PayloadTypeError` when it does not fit, and `ValueError` when `data` is not JSON and
+        no type is named.
         """
         if data is None or data == "":
             return None
-        return self.coerce(json.loads(data), target_type)
+        if target_type is None:
+            return json.loads(data)
+        try:
+            # As JSON, not as Python: a strict model takes a date or a decimal from text only there.
+            return _adapter(target_type).validate_json(data)
+        except ValidationError as error:
+            raise PayloadTypeError(_describe(target_type, error)) from error
 
     def coerce(self, value: Any, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
         """`value` as a `target_type`; raises `PayloadTypeError` when it does not fit."""
@@ -50,14 +57,14 @@ class PydanticDataConverter(DataConverter):
             raise PayloadTypeError(_describe(target_type, error)) from error
 
     def can_reconstruct(self, target_type: Any) -> bool:  # noqa: ANN401 - the SDK's signature
-        """Whether pydantic validates `target_type`; plain JSON types need no rebuilding."""
+        """Whether pydantic validates `target_type`; plain JSON types need no rebuilding.
+
+        A type whose own annotations cannot be resolved here is left alone.
+        """
         try:
-            if target_type in _PLAIN:
-                return False
-            _adapter(target_type)
-        except (PydanticSchemaGenerationError, TypeError):
+            return target_type not in _PLAIN and _adapter(target_type).pydantic_complete
+        except (PydanticUserError, NameError, TypeError):
             return False
-        return True
 
 
 @lru_cache(maxsize=256)

@@ -138,12 +138,19 @@ def channel_options(connection: Connection) -> GrpcChannelOptions:
 
 
 def credential_for(connection: Connection) -> TokenCredential | None:
-    """The person's or the machine's own sign-in over TLS, None without it."""
+    """The person's or the machine's own sign-in over TLS, None without it.
+
+    Raises `SchedulerUnavailableError` when the AZURE_ variables contradict themselves.
+    """
     if not connection.secure:
         return None
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow, and only Azure needs it
 
-    return DefaultAzureCredential()
+    try:
+        return DefaultAzureCredential()
+    except ValueError as error:
+        text = f"cannot sign in to the scheduler at {connection.endpoint}: {error}"
+        raise SchedulerUnavailableError(f"{text} {_HINT_SIGN_IN}", retryable=False) from error
 
 
 def new_client(connection: Connection, *, call_seconds: float) -> DurableTaskSchedulerClient:
@@ -168,10 +175,10 @@ def check_scheduler(client: TaskHubGrpcClient, connection: Connection) -> None:
     try:
         client.get_orchestration_state("connection-check", fetch_payloads=False)
     except (grpc.RpcError, ClientAuthenticationError) as error:
-        unavailable = as_unavailable(error, connection)
-        if unavailable is None:
-            raise
-        raise unavailable from error
+        text = f"the scheduler at {connection.endpoint} refused: {status_details(error)}"
+        raise as_unavailable(error, connection) or SchedulerUnavailableError(
+            text, retryable=True
+        ) from error
 
 
 def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavailableError | None:
@@ -188,7 +195,7 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     if code is None or code in _ABOUT_ONE_REQUEST or about_instance:
         return None
     hint = _HINTS.get(code, _HINT_OTHER)
-    cause = _cause_of(details) or code.name
+    cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
 

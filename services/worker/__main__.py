@@ -3,7 +3,7 @@
 import sys
 
 from services.shared.environment import Environment
-from services.shared.errors import SettingsError
+from services.shared.errors import SchedulerUnavailableError, SettingsError
 from services.shared.logs import configure_logging
 from services.worker.settings import WorkerSettings
 
@@ -17,6 +17,9 @@ def main() -> int:
 
         return run(settings)
     except SettingsError as error:
+        print(f"the worker cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
+        return 2
+    except SchedulerUnavailableError as error:
         print(f"the worker cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
     except OSError as error:

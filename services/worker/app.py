@@ -43,7 +43,7 @@ def run(settings: WorkerSettings) -> int:
     signals = StopSignals()
     scheduler = f"{settings.connection.endpoint} (task hub {settings.connection.taskhub})"
     keeper = StateKeeper(settings.state_file, scheduler=scheduler)
-    keeper.beat()
+    keeper.start()
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
     worker = _new_worker(settings, keeper)

@@ -66,10 +66,15 @@ class StateKeeper:
         """How many activities run now."""
         return self._activities
 
-    def beat(self) -> None:
-        """Writes the state; raises `OSError` when that is impossible."""
+    def start(self) -> None:
+        """Writes the first state; raises `OSError` when that is impossible."""
         with self._lock:
             self._write()
+
+    def beat(self) -> None:
+        """Writes the state again; a worker goes on when that is impossible, and is not healthy."""
+        with self._lock:
+            self._write_if_possible()
 
     def connected(self) -> None:
         """The stream of work items is open."""
@@ -103,11 +108,14 @@ class StateKeeper:
             if self._link in {link, "draining"}:
                 return
             self._link = link
-            try:
-                self._write()
-            except OSError as error:  # the next heartbeat reports it; the link matters more
-                log.warning("cannot write the state file: %s", error)
+            self._write_if_possible()
         log.info(message)
+
+    def _write_if_possible(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            log.warning("cannot write the state file: %s", error)
 
     def _write(self) -> None:
         if self._path is None:

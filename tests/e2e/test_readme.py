@@ -57,7 +57,7 @@ def test_what_the_readme_shows_is_what_the_demo_prints() -> None:
 
     def without_what_varies(text: str) -> list[str]:
         text = re.sub(r"in [0-9.]+ s\b", "in N s", text)
-        text = re.sub(r"localhost:\d+( \(port 8080 is taken\))?", "localhost:8080", text)
+        text = re.sub(r":\d+( \(port 8080 is taken\))?\n", ":8080\n", text)
         return [line.rstrip() for line in text.strip().splitlines()]
 
     assert without_what_varies(printed) == without_what_varies(shown[1])

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -13,10 +14,13 @@ import pytest
 from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.client import TaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
+from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.internal import orchestrator_service_pb2_grpc as service
 
 from scripts.local_stack import ROOT, LocalStack
 from services.shared.sdk import status_code, status_details
 from tests.e2e.conftest import StackMaker
+from tests.e2e.processes import wait_until
 
 QUIET = logging.getLogger("tests.quiet")
 
@@ -142,9 +146,29 @@ def test_a_client_with_a_short_keepalive_is_not_cut_off(new_stack: StackMaker) -
 
 
 def test_a_stop_is_quick_and_clean_even_with_a_waiting_client(new_stack: StackMaker) -> None:
-    with new_stack(workers=1) as stack:
-        process = stack.process("scheduler")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+    with new_stack(workers=1) as stack, client_of(stack, "default") as client:
+        client.schedule_new_orchestration("main_orchestration", instance_id="w", input=None)
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(
+                client.wait_for_orchestration_completion, "no such id", timeout=60
+            )
+            wait_until(waiting.running)
+            process = stack.process("scheduler")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+            assert isinstance(waiting.exception(10), grpc.RpcError)
         assert "ready: gRPC on 127.0.0.1:" in stack.log_tail("scheduler")
         assert stack.log_tail("scheduler").endswith("stopped")
+
+
+def test_a_stream_without_work_says_that_it_lives(new_stack: StackMaker) -> None:
+    with (
+        new_stack(workers=0) as stack,
+        grpc.insecure_channel(f"127.0.0.1:{stack.grpc_port}") as channel,
+    ):
+        hub = service.TaskHubSidecarServiceStub(channel)  # type: ignore[no-untyped-call]  # generated code
+        stream = hub.GetWorkItems(
+            pb.GetWorkItemsRequest(), metadata=[("taskhub", "default")], timeout=40
+        )
+        assert next(stream).HasField("healthPing")
+        stream.cancel()

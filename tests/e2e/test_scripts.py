@@ -122,6 +122,48 @@ def test_a_demo_that_is_stopped_leaves_no_process_behind(
         end(demo)
 
 
+def test_an_impatient_second_ctrl_c_leaves_no_process_behind(
+    tmp_path: Path, orders_file: OrdersFile
+) -> None:
+    log = tmp_path / "demo.log"
+    with log.open("wb") as stream:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "scripts.demo", "--orders", str(orders_file("twice", 5))],
+            cwd=ROOT,
+            env=os.environ | {"PROCESSING_MS": "60000", "WORKER_GRACE_SECONDS": "3"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, "of 5 orders")
+        family = children_of(demo.pid)
+        os.killpg(demo.pid, signal.SIGINT)
+        wait_for_line(log, "goes on without you")
+        os.killpg(demo.pid, signal.SIGINT)
+        assert demo.wait(20) == 130
+        wait_until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        end(demo)
+
+
+def test_demos_at_the_same_time_have_a_scheduler_each() -> None:
+    demos = [
+        subprocess.Popen(
+            [sys.executable, "-m", "scripts.demo", "--workers", "1"],
+            cwd=ROOT,
+            env=os.environ | FAST,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    outputs = [demo.communicate(timeout=60)[0] for demo in demos]
+    assert [demo.returncode for demo in demos] == [0, 0, 0]
+    schedulers = {re.search(r"scheduler +(\S+)", output)[1] for output in outputs}  # type: ignore[index]  # it is there
+    assert len(schedulers) == 3
+
+
 def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "dev.log"
     port = free_port(0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
 
 from services.shared.converter import PayloadTypeError, PydanticDataConverter
 from services.shared.orders import Order
@@ -59,6 +60,26 @@ def test_a_payload_that_does_not_fit_is_an_error_and_never_a_raw_dict() -> None:
         CONVERTER.deserialize(json.dumps(GOOD | {"quantity": "many"}), Order)
     with pytest.raises(PayloadTypeError):
         CONVERTER.coerce({"order_id": 1}, Order)
+
+
+def test_a_strict_model_takes_its_dates_and_decimals_from_json() -> None:
+    class Strict(BaseModel):
+        model_config = ConfigDict(strict=True)
+        sent: datetime
+        weight: Decimal
+
+    value = Strict(sent=datetime(2026, 1, 2, tzinfo=UTC), weight=Decimal("1.5"))
+    assert CONVERTER.deserialize(CONVERTER.serialize(value), Strict) == value
+
+
+def test_null_is_no_order() -> None:
+    with pytest.raises(PayloadTypeError):
+        CONVERTER.deserialize("null", Order)
+
+
+def test_a_type_whose_annotations_cannot_be_resolved_is_left_alone() -> None:
+    unresolved: Any = dataclass(type("Unresolved", (), {"__annotations__": {"part": "Missing"}}))
+    assert not CONVERTER.can_reconstruct(unresolved)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": float("nan")}])

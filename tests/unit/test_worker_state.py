@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -42,6 +43,19 @@ def test_the_file_tells_what_the_keeper_was_told(tmp_path: Path) -> None:
     assert read_state(path).link == "connecting"
     keeper.beat()
     assert read_state(path).beat >= before
+
+
+def test_a_worker_goes_on_when_its_state_can_no_longer_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    keeper = StateKeeper(folder / "state.json", scheduler="somewhere")
+    keeper.start()
+    shutil.rmtree(folder)
+    keeper.beat()
+    keeper.connected()
+    folder.mkdir()
+    keeper.beat()
+    assert read_state(folder / "state.json").link == "connected"
 
 
 def test_a_draining_worker_stays_draining_when_its_stream_ends(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Final
 import grpc
 from durabletask.internal import orchestrator_service_pb2_grpc as service
 
+from services.scheduler.edge.health_pings import with_health_pings
+
 Backend = service.TaskHubSidecarServiceServicer
 
 _METHODS: Final = tuple(name for name in vars(Backend) if not name.startswith("_"))
@@ -20,7 +22,8 @@ class TaskHubRouter(Backend):
 
     def __init__(self, backends: Mapping[str, Backend]) -> None:
         for name in _METHODS:
-            setattr(self, name, _routed(name, backends))
+            call = _routed(name, backends)
+            setattr(self, name, with_health_pings(call) if name == "GetWorkItems" else call)
 
 
 def _routed(name: str, backends: Mapping[str, Backend]) -> Callable[[Any, Any], Any]:
