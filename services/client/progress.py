@@ -1,20 +1,15 @@
-"""How far a submission is: read from its children's states, and shown while a person waits.
+"""How far a submission is, read from its children's states.
 
 Children are asked for without their payloads, and only those that are not final.
 """
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final
 
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from services.client.messages import say
 from services.client.session import Session
 from services.shared.batches import child_instance_id, split
 
@@ -97,90 +92,3 @@ class ProgressReader:
 
     def _exists(self, instance_id: str) -> bool:
         return self._session.find(instance_id, payloads=False) is not None
-
-
-class ProgressView(Protocol):
-    """Shows how far it is, from its enter to its exit."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def show(self, how_far: HowFar | None) -> None:
-        """Shows a new reading."""
-
-
-class LiveBar:
-    """A progress bar that is redrawn in place, for a terminal."""
-
-    def __init__(self, console: Console, _instance_id: str) -> None:
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=32),
-            TextColumn("{task.fields[how_far]}", markup=False),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("processing", total=None, how_far="")
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def show(self, how_far: HowFar | None) -> None:
-        """Moves the bar."""
-        if how_far is not None:
-            self._progress.update(
-                self._task,
-                total=how_far.orders,
-                completed=how_far.orders_done,
-                how_far=str(how_far),
-            )
-
-
-class PlainLines:
-    """A line now and then, for a log or a pipe."""
-
-    def __init__(self, console: Console, instance_id: str) -> None:
-        self._console = console
-        self._instance_id = instance_id
-        self._shown: HowFar | None = None
-        self._next = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        pass
-
-    def show(self, how_far: HowFar | None) -> None:
-        """Prints a line when there is news and the last one is old enough."""
-        now = time.monotonic()
-        if how_far is None or how_far == self._shown or now < self._next:
-            return
-        say(self._console, f"{self._instance_id}: {how_far}")
-        self._shown, self._next = how_far, now + _PLAIN_LINE_SECONDS
-
-
-def new_view(console: Console, instance_id: str) -> ProgressView:
-    """The view that suits where the person reads."""
-    return (LiveBar if console.is_terminal else PlainLines)(console, instance_id)

@@ -13,7 +13,8 @@ from durabletask.client import OrchestrationState
 from rich.console import Console
 
 from services.client.errors import StillRunningError, WaitInterruptedError
-from services.client.progress import NOT_FINAL, ProgressReader, new_view
+from services.client.progress import NOT_FINAL, ProgressReader
+from services.client.progress_view import progress_view
 from services.client.session import Session
 from services.shared.errors import SchedulerUnavailableError
 
@@ -60,7 +61,7 @@ def _watch(
     reader = ProgressReader(session, instance_id, batch_sizes)
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = _POLL_SECONDS_MIN
-    with new_view(console, instance_id) as view:
+    with progress_view(console, instance_id) as show:
         while True:
             left = pause if deadline is None else min(pause, deadline - time.monotonic())
             if left <= 0:
@@ -68,7 +69,7 @@ def _watch(
             if session.is_finished_within(instance_id, left):
                 return True
             started = time.monotonic()
-            view.show(reader.read())
+            show(reader.read())
             cost = time.monotonic() - started
             pause = min(max(cost * _POLL_SPACING, _POLL_SECONDS_MIN), _POLL_SECONDS_MAX)
 

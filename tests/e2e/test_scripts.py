@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,54 +98,40 @@ def test_a_demo_whose_scheduler_cannot_start_shows_its_log() -> None:
     assert "LOG_LEVEL='deafening'" in ran.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_stopped_leaves_no_process_behind(
-    tmp_path: Path, orders_file: OrdersFile, number: signal.Signals
-) -> None:
-    log = tmp_path / "demo.log"
+@contextmanager
+def demo_of_slow_orders(log: Path, orders: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A demo that waits for its orders, as the first of a process group."""
     with log.open("wb") as stream:
         demo = subprocess.Popen(
-            [sys.executable, "-m", "scripts.demo", "--orders", str(orders_file("stopped", 5))],
+            [sys.executable, "-m", "scripts.demo", "--orders", str(orders)],
             cwd=ROOT,
-            env=os.environ | {"PROCESSING_MS": "60000", "WORKER_GRACE_SECONDS": "1"},
+            env=os.environ | {"PROCESSING_MS": "60000", "WORKER_GRACE_SECONDS": "2"},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
         )
     try:
         wait_for_line(log, "of 5 orders")
+        yield demo
+    finally:
+        end(demo)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("impatient", [False, True])
+def test_a_demo_that_is_stopped_leaves_no_process_behind(
+    tmp_path: Path, orders_file: OrdersFile, number: signal.Signals, *, impatient: bool
+) -> None:
+    with demo_of_slow_orders(tmp_path / "demo.log", orders_file("stopped", 5)) as demo:
         family = children_of(demo.pid)
         assert len(family) == 4  # a scheduler, two workers and the client
         os.killpg(demo.pid, number)
+        if impatient:
+            # The client is the first to go: then the demo is stopping the others.
+            wait_until(lambda: not is_alive(family[-1]))
+            os.killpg(demo.pid, number)
         assert demo.wait(20) == 130
         wait_until(lambda: not any(is_alive(pid) for pid in family))
-    finally:
-        end(demo)
-
-
-def test_an_impatient_second_ctrl_c_leaves_no_process_behind(
-    tmp_path: Path, orders_file: OrdersFile
-) -> None:
-    log = tmp_path / "demo.log"
-    with log.open("wb") as stream:
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "scripts.demo", "--orders", str(orders_file("twice", 5))],
-            cwd=ROOT,
-            env=os.environ | {"PROCESSING_MS": "60000", "WORKER_GRACE_SECONDS": "3"},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-    try:
-        wait_for_line(log, "of 5 orders")
-        family = children_of(demo.pid)
-        os.killpg(demo.pid, signal.SIGINT)
-        wait_for_line(log, "goes on without you")
-        os.killpg(demo.pid, signal.SIGINT)
-        assert demo.wait(20) == 130
-        wait_until(lambda: not any(is_alive(pid) for pid in family))
-    finally:
-        end(demo)
 
 
 def test_demos_at_the_same_time_have_a_scheduler_each() -> None:
