@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -124,18 +125,13 @@ class LocalStack:
         return "\n".join(self.log_tail(name) for name in self._processes)
 
     def stop(self) -> None:
-        """Asks every part to stop, workers first, and ends those that do not within 10 s."""
-        deadline = time.monotonic() + _STOP_SECONDS_MAX
-        for name in sorted(self._processes, reverse=True):
-            process = self._processes[name]
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in self._processes.values():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """Asks every part to stop, workers first; ends those that do not within 10 s."""
+        for is_scheduler in (False, True):
+            _stop_all(
+                process
+                for name, process in self._processes.items()
+                if (name == "scheduler") == is_scheduler
+            )
 
     def _spawn(
         self, name: str, module: str, environment: dict[str, str] | None = None
@@ -177,3 +173,17 @@ class LocalStack:
             "SCHEDULER_GRPC_PORT": str(grpc_port),
             "SCHEDULER_HTTP_PORT": str(http_port),
         }
+
+
+def _stop_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    running = list(processes)
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS_MAX
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from services.client import errors
-from services.client.messages import data_stream, make_streams_robust
+from services.client.messages import data_stream, make_streams_robust, say, stderr_console
 from services.client.settings import ClientSettings
 from services.shared.environment import Environment
 from services.shared.errors import SchedulerUnavailableError, SettingsError
@@ -84,7 +84,7 @@ def _command(command: Callable[..., int], name: str | None = None) -> Callable[.
 
 
 def _tell(error: Exception, exit_code: int) -> int:
-    print(error, file=sys.stderr)  # noqa: T201 - for a person
+    say(stderr_console(), str(error))
     return exit_code
 
 

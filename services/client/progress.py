@@ -3,7 +3,6 @@
 Children are asked for without their payloads, and only those that are not final.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,7 +57,7 @@ class ProgressReader:
             child_instance_id(parent, number): size
             for number, size in enumerate(batch_sizes, start=1)
         }
-        self._children = re.compile(re.escape(parent) + r":[0-9a-f]{4,}")
+        self._parent = parent
         self._last = child_instance_id(parent, len(batch_sizes))
         self._query = OrchestrationQuery(
             runtime_status=list(NOT_FINAL), instance_id_prefix=f"{parent}:"
@@ -72,16 +71,18 @@ class ProgressReader:
         those that are not among the unfinished are done.
         """
         if not self._sizes:
+            # Asked all the same: a scheduler that does not answer must be noticed.
+            self._exists(self._parent)
             return None
-        unfinished = {
-            state.instance_id
-            for state in self._session.query(self._query)
-            if state.instance_id in self._sizes and state.runtime_status in NOT_FINAL
-        }
-        if not self._started:
-            self._started = self._last in unfinished or self._exists(self._last)
-        if not self._started:
-            unfinished = set(self._sizes)
+        # Before the children: what starts between the two questions is not taken for done.
+        self._started = self._started or self._exists(self._last)
+        unfinished = set(self._sizes)
+        if self._started:
+            unfinished &= {
+                state.instance_id
+                for state in self._session.query(self._query)
+                if state.runtime_status in NOT_FINAL
+            }
         orders = sum(self._sizes.values())
         return HowFar(
             batches_done=len(self._sizes) - len(unfinished),

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from decimal import Decimal
 from typing import Any, Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -93,8 +94,7 @@ def _show_summary(console: Console, summary: Summary) -> None:
     for status, count in summary.by_status.items():
         table.add_row(f"  {status.replace('_', ' ')}", f"{count:,}", "")
     for number, (currency, amount) in enumerate(summary.revenue.items()):
-        whole, cents = amount.split(".")
-        table.add_row("  revenue" if number == 0 else "", f"{int(whole):,}.{cents}", currency)
+        table.add_row("  revenue" if number == 0 else "", f"{Decimal(amount):,.2f}", currency)
     console.print(table)
     if summary.failures:
         _show_failures(console, summary.failures)

@@ -41,8 +41,11 @@ def results(instance_id: str, settings: ClientSettings, *, style: str, output: P
         submission = input_of(state)
         if not batch_sizes_of(submission):
             raise BadInputError(f"{instance_id!r} is no submission of orders")
+        rows: Iterable[Row] = _rows(session, state, submission)
+        if output is None:
+            rows = list(rows)  # all or nothing: half an array on standard output is no JSON
         with _opened(output) as stream:
-            _WRITERS[style](_rows(session, state, submission), stream)
+            _WRITERS[style](rows, stream)
     if not is_final(state):
         say(messages, f"{instance_id} is still running: orders without an outcome are {_PENDING}")
         return STILL_RUNNING
@@ -55,7 +58,7 @@ def _rows(session: Session, parent: OrchestrationState, submission: Row) -> Iter
     for number, orders in enumerate(batches, start=1):
         child = session.find(child_instance_id(parent.instance_id, number), payloads=True)
         match output_of(child) if child is not None else None:
-            case {"outcomes": list(outcomes)}:
+            case {"outcomes": list(outcomes)} if all(isinstance(one, dict) for one in outcomes):
                 yield from outcomes
             case _:
                 yield from (
@@ -64,7 +67,7 @@ def _rows(session: Session, parent: OrchestrationState, submission: Row) -> Iter
 
 
 def _write_csv(rows: Iterable[Row], stream: TextIO) -> None:
-    writer = csv.DictWriter(stream, _FIELDS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(stream, _FIELDS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 

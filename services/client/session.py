@@ -101,19 +101,21 @@ class Session:
 
     def patiently(self, call: Callable[[], Result]) -> Result:
         """Makes a call again while the scheduler does not answer, until the patience is over."""
-        deadline = time.monotonic() + self._settings.connect_seconds
-        told = False
+        patience = self._settings.connect_seconds
+        deadline: float | None = None
         while True:
             try:
                 return self._once(call)
             except SchedulerUnavailableError as error:
-                if not error.retryable or time.monotonic() > deadline:
+                if not error.retryable:
                     raise
-                if not told:
-                    patience = self._settings.connect_seconds
+                # From the first failure on: a call may have waited long for a good reason.
+                if deadline is None:
+                    deadline = time.monotonic() + patience
                     endpoint = self._settings.connection.endpoint
                     self._notice(f"no answer from {endpoint}, trying for {patience} s ...")
-                    told = True
+                elif time.monotonic() > deadline:
+                    raise
             time.sleep(_RETRY_SECONDS)
 
     def _once(self, call: Callable[[], Result]) -> Result:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from durabletask.client import OrchestrationState
+from durabletask.client import OrchestrationState, OrchestrationStatus
 from rich.console import Console
 
 from services.client.errors import COMPLETED, BadInputError, WaitInterruptedError
@@ -18,7 +18,7 @@ from services.client.report import as_json, exit_code_of, input_of, print_json, 
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.submission import Submission, check_instance_id, fresh_instance_id
-from services.client.waiting import is_final, wait_for
+from services.client.waiting import check_timeout, is_final, wait_for
 from services.shared.orders import BATCH_SIZE_MAX, Order
 
 _ORCHESTRATION: Final = "main_orchestration"
@@ -45,7 +45,7 @@ def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
     with open_session(settings, partial(say, messages)) as session:
         instance_id = submission.instance_id
         fresh = _start(session, submission, options, messages)
-        if options.no_wait:
+        if options.no_wait and (fresh or not _has_failed(session, instance_id)):
             return _tell_started(instance_id, fresh=fresh, json=options.json)
         state = wait_for(
             session,
@@ -56,7 +56,8 @@ def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
         )
     code = _tell_end(state, settings, json=options.json, strict=options.strict)
     if not fresh and code != COMPLETED:
-        say(messages, "this was an earlier run of the same orders; --new starts another")
+        another = "--new" if options.instance_id is None else "another --instance-id"
+        say(messages, f"this was an earlier run of the same orders; {another} starts another")
     return code
 
 
@@ -69,6 +70,7 @@ def wait(
     json: bool,
 ) -> int:
     """Waits for an orchestration and shows its end; returns the exit code."""
+    check_timeout(timeout)
     messages = stderr_console()
     with open_session(settings, partial(say, messages)) as session:
         state = session.get(instance_id, payloads=True)
@@ -86,6 +88,7 @@ def wait(
 def _read_submission(file: Path, options: SubmitOptions, messages: Console) -> Submission:
     if not 1 <= options.batch_size <= BATCH_SIZE_MAX:
         raise BadInputError(f"--batch-size must be a whole number from 1 to {BATCH_SIZE_MAX:,}")
+    check_timeout(options.timeout)
     if options.new and options.instance_id is not None:
         raise BadInputError("--new and --instance-id exclude each other: both choose the id")
     instance_id = options.instance_id
@@ -121,14 +124,20 @@ def _start(
 ) -> bool:
     try:
         fresh = session.start(_ORCHESTRATION, submission.payload, submission.instance_id)
-        if not fresh:
+        if not fresh and not options.new:
             _attach(session, submission, options, messages)
     except KeyboardInterrupt:
         raise WaitInterruptedError(
             f"stopped while submitting: {submission.instance_id} may have been started;"
             f" see: {session.invocation} status {shlex.quote(submission.instance_id)}"
         ) from None
-    return fresh
+    # A new id is nobody else's: if it is taken, then by a try of ours whose answer was lost.
+    return fresh or options.new
+
+
+def _has_failed(session: Session, instance_id: str) -> bool:
+    state = session.get(instance_id, payloads=False)
+    return is_final(state) and state.runtime_status is not OrchestrationStatus.COMPLETED
 
 
 def _attach(

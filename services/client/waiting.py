@@ -4,6 +4,7 @@ One long call does the waiting, so the end is known at once; polling for progres
 it costs, to stay below 2 % of the run.
 """
 
+import math
 import shlex
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Final
 from durabletask.client import OrchestrationState
 from rich.console import Console
 
-from services.client.errors import StillRunningError, WaitInterruptedError
+from services.client.errors import BadInputError, StillRunningError, WaitInterruptedError
 from services.client.progress import NOT_FINAL, ProgressReader
 from services.client.progress_view import progress_view
 from services.client.session import Session
@@ -22,6 +23,12 @@ _POLL_SECONDS_MIN: Final = 0.25
 _POLL_SECONDS_MAX: Final = 30.0
 # A poll of one millisecond is followed by 60 without one.
 _POLL_SPACING: Final = 60
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Raises `BadInputError` for a time that never comes, such as nan."""
+    if timeout is not None and not math.isfinite(timeout):
+        raise BadInputError(f"--timeout must be a number of seconds (got {timeout:g})")
 
 
 def wait_for(

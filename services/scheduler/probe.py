@@ -24,7 +24,7 @@ def main() -> int:
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         print(f"no answer from {host}:{settings.http_port}: {error}")  # noqa: T201 - the health check's output
         return 1
     finally:

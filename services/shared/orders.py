@@ -163,6 +163,6 @@ class Summary(_Contract):
     orders: int
     batches: int
     by_status: dict[str, int]
-    revenue: dict[str, str]
+    revenue: dict[str, Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$")]]
     failures: list[Failure]
     failures_total: int

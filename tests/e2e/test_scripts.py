@@ -159,13 +159,13 @@ def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> N
         dev = subprocess.Popen(
             [sys.executable, "-m", "scripts.dev", "2"],
             cwd=ROOT,
-            env=os.environ | ports | {"ENDPOINT": f"http://localhost:{port}"},
+            env=os.environ | ports | {"TASKHUB": "orders"},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
         )
     try:
-        wait_for_line(log, f"connected to http://localhost:{port}", times=2)
+        wait_for_line(log, f"connected to http://localhost:{port} (task hub orders)", times=2)
         family = children_of(dev.pid)
         os.killpg(dev.pid, signal.SIGINT)
         assert dev.wait(20) == 0

@@ -170,6 +170,13 @@ def test_strict_makes_a_failed_order_a_failure(
     assert ran.code == 1
 
 
+@pytest.mark.parametrize("timeout", ["nan", "inf", "0", "soon"])
+def test_a_timeout_that_never_comes_is_bad_usage(
+    client: CommandLine, orders_file: OrdersFile, timeout: str
+) -> None:
+    assert client("submit", orders_file("never"), "--timeout", timeout).code == 2
+
+
 def test_bad_rows_are_told_and_nothing_is_submitted(client: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     header = "order_id,customer,sku,quantity,unit_price,currency\n"
@@ -220,9 +227,10 @@ def test_an_earlier_run_that_was_terminated_is_shown_with_a_hint(
         path = orders_file("terminated", 3)
         instance_id = client("submit", path, "--no-wait").out.strip()
         assert client("terminate", instance_id).code == 0
-        ran = client("submit", path)
-        assert ran.code == 1
-        assert f"✘ {instance_id} TERMINATED" in ran.out
+        for options in ([], ["--no-wait"]):
+            ran = client("submit", path, *options)
+            assert ran.code == 1
+            assert f"✘ {instance_id} TERMINATED" in ran.out
         assert "--new starts another" in ran.err
 
 

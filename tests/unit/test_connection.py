@@ -67,7 +67,10 @@ def test_any_other_endpoint_is_refused_with_its_name_its_value_and_examples(endp
     assert "https://my-scheduler-abc123.westus2.durabletask.io" in text
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]", "a.localhost"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost.", "127.0.0.1", "127.9.9.9", "[::]", "[::1]", "[::ffff:127.0.0.1]"],
+)
 def test_an_address_of_the_container_itself_is_refused_with_advice(host: str) -> None:
     with pytest.raises(SettingsError, match="leave ENDPOINT unset"):
         read(ENDPOINT=f"http://{host}:8080", RUNS_IN_CONTAINER="1")

@@ -24,9 +24,11 @@ def with_health_pings(
         items: queue.Queue[Any] = queue.Queue(maxsize=1)
 
         def pump() -> None:
-            for item in get_work_items(request, context):
-                items.put(item)
-            items.put(_END)
+            try:
+                for item in get_work_items(request, context):
+                    items.put(item)
+            finally:
+                items.put(_END)
 
         threading.Thread(target=pump, name="work-items", daemon=True).start()
         while True:

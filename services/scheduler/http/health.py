@@ -40,6 +40,7 @@ class HttpServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # only this takes the port: two sockets may be bound to it
         except OSError as error:
             listener.close()
             raise PortInUseError(f"{host}:{port}", "SCHEDULER_HTTP_PORT") from error
@@ -47,7 +48,6 @@ class HttpServer:
 
     def start(self) -> None:
         """Answers from now on."""
-        self._listener.listen()
         self._thread.start()
 
     def stop(self) -> None:
