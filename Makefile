@@ -22,13 +22,13 @@ help: ## Print this.
 setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
 
 demo: .venv/.runtime ## Run the whole stack once, without Docker. [ORDERS=file WORKERS=2 BATCH_SIZE=10]
-	@$(python) -m scripts.demo --orders "$$ORDERS" --workers "$$WORKERS" --batch-size "$$BATCH_SIZE"
+	@exec $(python) -m scripts.demo --orders "$$ORDERS" --workers "$$WORKERS" --batch-size "$$BATCH_SIZE"
 
 dev: .venv/.runtime ## Run the stack without Docker until Ctrl-C. [WORKERS=2]
-	@$(python) -m scripts.dev "$$WORKERS"
+	@exec $(python) -m scripts.dev "$$WORKERS"
 
 worker: .venv/.runtime ## Run one worker without Docker, against ENDPOINT and TASKHUB.
-	@$(python) -m services.worker
+	@exec $(python) -m services.worker
 
 submit: $(if $(LOCAL),.venv/.runtime) ## Submit orders to the stack. [ORDERS=file BATCH_SIZE=10, LOCAL=1 without Docker]
 ifdef LOCAL

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Final, NoReturn
 
-from scripts.local_stack import GRPC_PORT, ROOT, LocalStack, StackError
+from scripts.local_stack import GRPC_PORT, ROOT, LocalStack, StackError, read_workers
 
-_WORKERS_MAX: Final = 64
+_LOOK_SECONDS: Final = 0.05
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The client's own codes for "the input is wrong" and "a person stopped it": no log explains those.
 _NO_LOGS_FOR: Final = frozenset({0, 2, 130})
@@ -18,13 +19,18 @@ _NO_LOGS_FOR: Final = frozenset({0, 2, 130})
 _WHAT_NEXT: Final = """
 what next:
   make demo WORKERS=4 ORDERS=my-orders.csv   your own orders, more workers
-  make dev                                   the same stack until Ctrl-C, for your own client
+  make dev                                   the same stack until Ctrl-C, for results and list
   make up                                    the same stack with Docker Compose"""
 
 
 def main() -> int:
     """Runs the demo; its exit code is the client's."""
-    options = _parse()
+    try:
+        options = _parse()
+        options.workers = read_workers(options.workers)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 2
     for number in _STOP_SIGNALS:
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="durable-task-demo-") as folder:
@@ -43,10 +49,7 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
         print(f"scheduler   {stack.endpoint}{usual}")
         print(f"workers     {options.workers}")
         print(f"submitting  {options.orders} in batches of {options.batch_size}\n", flush=True)
-        # Relative paths are the person's, not the checkout's.
-        command = [sys.executable, "-m", "services.client", "submit"]
-        command += [str(options.orders.absolute()), "--batch-size", str(options.batch_size)]
-        code = subprocess.run(command, cwd=ROOT, env=stack.environment, check=False).returncode
+        code = _submit(options, stack)
         logs = "" if code in _NO_LOGS_FOR else stack.log_tails()
     if logs:
         print(f"\nwhat the stack logged:\n{logs}", file=sys.stderr)
@@ -58,17 +61,24 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--orders", type=Path, default=ROOT / "orders" / "sample.csv")
-    parser.add_argument("--workers", type=_workers, default=2)
+    parser.add_argument("--workers", default="2")
     parser.add_argument("--batch-size", default="10")
     return parser.parse_args()
 
 
-def _workers(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= _WORKERS_MAX:
-        return int(text)
-    raise argparse.ArgumentTypeError(
-        f"WORKERS must be a whole number from 1 to {_WORKERS_MAX} (got {text!r})"
-    )
+def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
+    """Runs the client; its exit code, or 1 as soon as a part of the stack has ended."""
+    # Relative paths are the person's, not the checkout's.
+    command = [sys.executable, "-m", "services.client", "submit"]
+    command += [str(options.orders.absolute()), "--batch-size", str(options.batch_size)]
+    with subprocess.Popen(command, cwd=ROOT, env=stack.environment) as client:
+        while client.poll() is None:
+            if stopped := stack.stopped_parts():
+                client.terminate()
+                print(f"{' and '.join(stopped)} ended, and the demo with it", file=sys.stderr)
+                return 1
+            time.sleep(_LOOK_SECONDS)
+        return client.returncode
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

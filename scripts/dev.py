@@ -2,12 +2,13 @@
 
 import os
 import shlex
+import signal
 import sys
 from typing import Final
 
 from honcho import manager as honcho
 
-from scripts.local_stack import ROOT
+from scripts.local_stack import ROOT, StackError, read_workers
 from services.shared.connection import read_connection
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
@@ -15,28 +16,23 @@ from services.shared.errors import SettingsError
 _INTERRUPTED: Final = 130
 # Longer than a worker's own grace is by default.
 _GRACE_SECONDS: Final = 35
-_WORKERS_MAX: Final = 64
 
 
 def main() -> int:
     """Runs scheduler and workers with prefixed logs; 0 after Ctrl-C, else the first one's code."""
-    workers = sys.argv[1] if len(sys.argv) > 1 else "2"
-    if not (workers.isdecimal() and 1 <= int(workers) <= _WORKERS_MAX):
-        print(
-            f"WORKERS must be a whole number from 1 to {_WORKERS_MAX} (got {workers!r})",
-            file=sys.stderr,
-        )
-        return 2
     try:
+        workers = read_workers(sys.argv[1] if len(sys.argv) > 1 else "2")
         environment = _environment()
-    except SettingsError as error:
+    except (StackError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
+    # A terminal that is closed stops the stack as Ctrl-C does; honcho does not listen to it.
+    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     # Its own 5 s end a worker in the middle of what it may finish.
     honcho.KILL_WAIT = _GRACE_SECONDS
     manager = honcho.Manager()
     parts = {"scheduler": "services.scheduler"}
-    parts |= {f"worker-{number}": "services.worker" for number in range(1, int(workers) + 1)}
+    parts |= {f"worker-{number}": "services.worker" for number in range(1, workers + 1)}
     for name, module in parts.items():
         manager.add_process(name, _python(module), env=environment, cwd=str(ROOT))
     manager.loop()

@@ -18,6 +18,8 @@ from typing import Final, Self
 ROOT: Final = Path(__file__).resolve().parents[1]
 GRPC_PORT: Final = 8080
 HTTP_PORT: Final = 8081
+# Each worker holds a thread of the scheduler's 64; clients need some too.
+WORKERS_MAX: Final = 32
 
 _READY: Final = re.compile(
     r"^ready: gRPC on .*:(?P<grpc>\d+), HTTP on .*:(?P<http>\d+),", re.MULTILINE
@@ -30,6 +32,13 @@ _LOG_LINES_SHOWN: Final = 20
 
 class StackError(Exception):
     """A part of the stack did not start; the text names it and what its log ends with."""
+
+
+def read_workers(text: str) -> int:
+    """How many workers a person asks for; raises `StackError`."""
+    if text.isdecimal() and 1 <= int(text) <= WORKERS_MAX:
+        return int(text)
+    raise StackError(f"WORKERS must be a whole number from 1 to {WORKERS_MAX} (got {text!r})")
 
 
 def free_port(usual: int) -> int:
@@ -110,6 +119,10 @@ class LocalStack:
         name = f"worker-{number}"
         state = {"WORKER_STATE_FILE": str(self._logs / f"{name}.json")}
         self._spawn(name, "services.worker", state)
+
+    def stopped_parts(self) -> list[str]:
+        """The parts that have ended by themselves."""
+        return [name for name, process in self._processes.items() if process.poll() is not None]
 
     def process(self, name: str) -> subprocess.Popen[bytes]:
         """The process of a part: `scheduler`, `worker-1`, ..."""

@@ -1,18 +1,20 @@
 """`suspend`, `resume`, `terminate` and `purge`: what a person does to one orchestration."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
-from durabletask.client import TaskHubGrpcClient
+from durabletask.client import OrchestrationQuery, OrchestrationStatus, TaskHubGrpcClient
 
 from services.client.errors import COMPLETED, BadInputError
 from services.client.messages import say, stderr_console
-from services.client.session import open_session
+from services.client.progress import NOT_FINAL
+from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.waiting import is_final
 
-_REQUESTS: Final[dict[str, tuple[Callable[[TaskHubGrpcClient, str], None], str]]] = {
+_REQUESTS: Final[dict[str, tuple[Callable[..., None], str]]] = {
     # verb -> (the call, what it means)
     "suspend": (
         TaskHubGrpcClient.suspend_orchestration,
@@ -36,7 +38,14 @@ def request(verb: str, instance_id: str, settings: ClientSettings) -> int:
             raise BadInputError(
                 f"{instance_id} is {state.runtime_status}: there is nothing to {verb}"
             )
+        if verb == "resume" and state.runtime_status is not OrchestrationStatus.SUSPENDED:
+            # A worker fails an orchestration that is resumed in mid-run.
+            raise BadInputError(f"{instance_id} is {state.runtime_status}, not suspended")
         session.send(lambda client: call(client, instance_id))
+        if verb == "terminate":
+            # Not every backend reaches the children; a second request changes nothing.
+            for child in _children(session, instance_id, NOT_FINAL):
+                session.send(partial(call, instance_id=child))
     say(messages, f"{instance_id}: {meaning}")
     return COMPLETED
 
@@ -48,6 +57,23 @@ def purge(instance_id: str, settings: ClientSettings) -> int:
         state = session.get(instance_id, payloads=False)
         if not is_final(state):
             raise BadInputError(f"{instance_id} is {state.runtime_status}: terminate it first")
-        result = session.send(lambda client: client.purge_orchestration(instance_id))
-    say(messages, f"{instance_id}: purged, {result.deleted_instance_count} orchestrations in all")
+        purged = session.send(lambda client: client.purge_orchestration(instance_id))
+        count = purged.deleted_instance_count
+        # Not every backend reaches the children.
+        for child in _children(session, instance_id, None):
+            purged = session.send(partial(TaskHubGrpcClient.purge_orchestration, instance_id=child))
+            count += purged.deleted_instance_count
+    say(messages, f"{instance_id}: purged, {count} in all with its sub-orchestrations")
     return COMPLETED
+
+
+def _children(
+    session: Session, parent: str, statuses: Iterable[OrchestrationStatus] | None
+) -> list[str]:
+    query = OrchestrationQuery(
+        runtime_status=list(statuses) if statuses else None, instance_id_prefix=f"{parent}:"
+    )
+    child = re.compile(re.escape(parent) + r"(:[0-9a-f]{4,})+")
+    return [
+        state.instance_id for state in session.query(query) if child.fullmatch(state.instance_id)
+    ]

@@ -9,8 +9,8 @@ from typing import Final
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2_grpc as service
-from durabletask.testing import InMemoryOrchestrationBackend
 
+from services.scheduler.backend import PatientBackend
 from services.scheduler.edge.task_hubs import TaskHubRouter, UnknownTaskHubInterceptor
 from services.scheduler.errors import PortInUseError
 from services.scheduler.http.health import HttpServer
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 
 # A thread for each open stream and each waiting client: the backend blocks in both.
 _THREADS: Final = 64
-# A thousand orders with all their retries, in one batch, are 30,000 events.
-_HISTORY_EVENTS_MAX: Final = 1_000_000
 _STOP_GRACE_SECONDS: Final = 2.0
 _SERVER_OPTIONS: Final = (
     # Without this two schedulers share a port, and each hides what the other holds.
@@ -39,10 +37,7 @@ _SERVER_OPTIONS: Final = (
 def run(settings: SchedulerSettings) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `PortInUseError`."""
     signals = StopSignals()
-    backends = {
-        name: InMemoryOrchestrationBackend(max_history_size=_HISTORY_EVENTS_MAX)
-        for name in settings.task_hubs
-    }
+    backends = {name: PatientBackend() for name in settings.task_hubs}
     http = HttpServer.bind(settings.host, settings.http_port)
     server, grpc_port = _bind_grpc(settings, backends)
     server.start()
@@ -67,7 +62,7 @@ def run(settings: SchedulerSettings) -> int:
 
 
 def _bind_grpc(
-    settings: SchedulerSettings, backends: dict[str, InMemoryOrchestrationBackend]
+    settings: SchedulerSettings, backends: dict[str, PatientBackend]
 ) -> tuple[grpc.Server, int]:
     server = grpc.server(
         ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),

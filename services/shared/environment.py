@@ -38,7 +38,7 @@ class Environment:
         environment = cls(os.environ)
         try:
             load_dotenv(dotenv, override=False)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             environment.refuse(".env", str(dotenv), f"a readable UTF-8 text file ({error})")
         return environment
 

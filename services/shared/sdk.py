@@ -29,6 +29,7 @@ _HINTS: Final[dict[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAVAILABLE: _HINT_START,
     grpc.StatusCode.CANCELLED: _HINT_START,
     grpc.StatusCode.DEADLINE_EXCEEDED: "it does not answer: is it frozen or overloaded?",
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "it has too much to do; try again later",
     grpc.StatusCode.NOT_FOUND: (
         "set TASKHUB to a hub that it serves (DTS_TASK_HUB_NAMES), or create the hub"
     ),
@@ -55,6 +56,7 @@ _RETRYABLE: Final = frozenset(
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
 # What the scheduler says of one request, and not of itself.
@@ -64,7 +66,6 @@ _ABOUT_ONE_REQUEST: Final = frozenset(
         grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.OUT_OF_RANGE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
     }
 )
 

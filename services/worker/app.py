@@ -94,6 +94,8 @@ def _new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSch
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
     worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
+    # Only what is registered here: other programs share the hub with workers of their own.
+    worker.use_work_item_filters()
     return worker
 
 

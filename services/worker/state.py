@@ -68,6 +68,9 @@ class StateKeeper:
 
     def start(self) -> None:
         """Writes the first state; raises `OSError` when that is impossible."""
+        # A file is replaced as a whole: a device of this name would be gone.
+        if self._path is not None and self._path.exists() and not self._path.is_file():
+            raise OSError(f"{self._path} is no regular file")
         with self._lock:
             self._write()
 

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.local_stack import ROOT, LocalStack
 from tests.e2e.conftest import CommandLine, StackMaker
+from tests.e2e.processes import wait_until
 
 OrdersFile = Callable[..., Path]
 
@@ -103,9 +104,12 @@ def test_list_shows_submissions_and_on_request_their_children(
 def test_a_suspended_run_waits_until_it_is_resumed(
     new_stack: StackMaker, orders_file: OrdersFile
 ) -> None:
-    with new_stack(PROCESSING_MS="300") as stack:
+    with new_stack(PROCESSING_MS="3000") as stack:
         client = CommandLine(stack.environment)
         instance_id = client("submit", orders_file("pause", 9), "--no-wait").out.strip()
+        refused = client("resume", instance_id)
+        assert refused.code == 2
+        assert "not suspended" in refused.err
         assert client("suspend", instance_id).code == 0
         assert client("wait", instance_id, "--timeout", "2").code == 4
         assert client("status", instance_id, "--json").document["status"] == "SUSPENDED"
@@ -121,8 +125,29 @@ def test_a_finished_run_can_be_purged_and_nothing_else_done_to_it(
         ran = client(verb, instance_id)
         assert ran.code == 2
         assert f"{instance_id} is COMPLETED: there is nothing to {verb}" in ran.err
-    assert client("purge", instance_id).code == 0
-    assert client("status", instance_id).code == 2
+    purged = client("purge", instance_id)
+    assert purged.code == 0
+    assert "purged, 3 in all" in purged.err
+    left = client("list", "--children", "--limit", 1000, "--json").document
+    assert not [row for row in left if row["instance_id"].startswith(instance_id)]
+
+
+def test_terminate_reaches_the_children(new_stack: StackMaker, orders_file: OrdersFile) -> None:
+    with new_stack(PROCESSING_MS="60000", WORKER_GRACE_SECONDS="0") as slow:
+        client = CommandLine(slow.environment)
+        client("submit", orders_file("ended", 2), "--no-wait", "--instance-id", "ended")
+        wait_until(lambda: client("status", "ended:0001").code == 0)
+        assert client("terminate", "ended").code == 0
+        for instance_id in ("ended", "ended:0001"):
+            assert client("wait", instance_id, "--timeout", 20).code == 1
+
+
+def test_a_batch_that_takes_longer_than_half_a_minute_ends_like_any_other(
+    new_stack: StackMaker, orders_file: OrdersFile
+) -> None:
+    with new_stack(PROCESSING_MS="31000") as slow:
+        ran = CommandLine(slow.environment)("submit", orders_file("long", 2), "--timeout", 60)
+        assert ran.code == 0, ran.err
 
 
 def test_a_running_run_is_not_purged(new_stack: StackMaker, orders_file: OrdersFile) -> None:

@@ -88,7 +88,14 @@ def test_a_demo_of_bad_orders_tells_what_is_wrong_and_no_more(tmp_path: Path) ->
 def test_a_demo_with_a_bad_number_of_workers_is_refused() -> None:
     ran = make("demo", "WORKERS=none")
     assert ran.returncode == 2
-    assert "WORKERS must be a whole number from 1 to 64" in ran.stderr
+    assert "WORKERS must be a whole number from 1 to 32" in ran.stderr
+
+
+def test_a_demo_whose_workers_cannot_start_shows_their_logs() -> None:
+    ran = make("demo", FAILURE_RATE="2")
+    assert ran.returncode == 2  # make's own; the demo's is 1
+    assert "worker-1" in ran.stderr
+    assert "FAILURE_RATE='2': a number from 0 to 1" in ran.stderr
 
 
 def test_a_demo_whose_scheduler_cannot_start_shows_its_log() -> None:

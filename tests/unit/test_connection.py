@@ -105,9 +105,10 @@ def test_dotenv_adds_settings_and_never_overrides_the_environment(
     assert connection.taskhub == "from-environment"
 
 
-def test_a_dotenv_that_is_no_text_is_a_bad_setting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"A\x00B=1\n"])
+def test_a_dotenv_that_is_no_text_is_a_bad_setting(tmp_path: Path, content: bytes) -> None:
     dotenv = tmp_path / ".env"
-    dotenv.write_bytes(b"\xff\xfe\x00")
+    dotenv.write_bytes(content)
     environment = Environment.of_process(dotenv)
     with pytest.raises(SettingsError, match=r"\.env="):
         environment.check()

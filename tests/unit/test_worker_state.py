@@ -58,6 +58,15 @@ def test_a_worker_goes_on_when_its_state_can_no_longer_be_written(tmp_path: Path
     assert read_state(folder / "state.json").link == "connected"
 
 
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "state.json"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path("/")):
+        with pytest.raises(OSError, match="is no regular file"):
+            StateKeeper(path, scheduler="somewhere").start()
+    assert pipe.is_fifo()
+
+
 def test_a_draining_worker_stays_draining_when_its_stream_ends(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     keeper = StateKeeper(path, scheduler="somewhere")
