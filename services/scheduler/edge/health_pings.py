@@ -39,6 +39,9 @@ def with_health_pings(
                     put(item)
             finally:
                 put(_END)
+                # A stream that is gone took none: this wakes who still waits for its next item.
+                with contextlib.suppress(queue.Full):
+                    items.put_nowait(_END)
 
         threading.Thread(target=pump, name="work-items", daemon=True).start()
         while True:
