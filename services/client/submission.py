@@ -19,7 +19,7 @@ INSTANCE_ID_CHARS_MAX: Final = 80
 # A part of every id: orders that mean something else in a later version are another submission.
 SCHEMA_VERSION: Final = 1
 
-_INSTANCE_ID: Final = re.compile(r"(?!@)[\x20-\x7e]{1,80}")
+_INSTANCE_ID: Final = re.compile(rf"(?!@)[\x20-\x7e]{{1,{INSTANCE_ID_CHARS_MAX}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,6 @@ class Submission:
 
     instance_id: str
     payload: dict[str, Any]
-    serialized: str
     batch_sizes: tuple[int, ...]
 
     @classmethod
@@ -47,7 +46,6 @@ class Submission:
         return cls(
             instance_id=instance_id or _content_id(serialized),
             payload=payload,
-            serialized=serialized,
             batch_sizes=tuple(len(batch) for batch in split(wire, batch_size)),
         )
 

@@ -16,10 +16,7 @@ def main() -> int:
         from services.worker.app import run  # noqa: PLC0415 - bad settings are told before gRPC loads
 
         return run(settings)
-    except SettingsError as error:
-        print(f"the worker cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
-        return 2
-    except SchedulerUnavailableError as error:
+    except (SettingsError, SchedulerUnavailableError) as error:
         print(f"the worker cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
     except OSError as error:
