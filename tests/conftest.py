@@ -17,6 +17,12 @@ for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_I
     os.environ.pop(_name, None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The conformance suite's other server."""
+    parser.addoption("--endpoint", help="run tests/conformance against this scheduler, not ours")
+    parser.addoption("--taskhub", default="default", help="the task hub to use at --endpoint")
+
+
 @pytest.fixture(scope="session")
 def in_ci() -> bool:
     """Whether a tier that cannot run is a failure."""
