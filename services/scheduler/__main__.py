@@ -2,7 +2,7 @@
 
 import sys
 
-from services.scheduler.errors import SchedulerError
+from services.scheduler.errors import SchedulerError, StoreFailedError
 from services.scheduler.settings import SchedulerSettings
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
@@ -17,6 +17,9 @@ def main() -> int:
         from services.scheduler.app import run  # noqa: PLC0415 - bad settings are told before gRPC loads
 
         return run(settings)
+    except StoreFailedError as error:
+        print(f"the scheduler has stopped:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
+        return 2
     except (SettingsError, SchedulerError) as error:
         print(f"the scheduler cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2

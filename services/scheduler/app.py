@@ -1,77 +1,140 @@
-"""The scheduler's composition root.
+"""The scheduler's composition root: it picks the parts, starts them, and stops them in order."""
 
-It serves the SDK's own testing backend, in memory, one for each task hub.
-"""
-
+import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+import signal
+from datetime import timedelta
+from typing import Any, Final
 
 import grpc
-from durabletask.internal import orchestrator_service_pb2_grpc as service
+import uvloop
 
-from services.scheduler.backend import PatientBackend
-from services.scheduler.edge.task_hubs import TaskHubRouter, UnknownTaskHubInterceptor
-from services.scheduler.errors import PortInUseError
-from services.scheduler.http.health import HttpServer
+from services.scheduler.edge.service import TaskHubService
+from services.scheduler.errors import PortInUseError, StopError, StoreFailedError
+from services.scheduler.http.routes import application
+from services.scheduler.http.server import HttpServer
+from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.settings import SchedulerSettings
-from services.shared.signals import StopSignals
+from services.scheduler.store.database import DataDirectory
 
 log = logging.getLogger(__name__)
 
-# A thread for each open stream and each waiting client: the backend blocks in both.
-_THREADS: Final = 64
-_STOP_GRACE_SECONDS: Final = 2.0
+# What workers have in the air may still be answered in this time,
+_DRAIN_SECONDS: Final = 3.0
+_DRAIN_LOOK_SECONDS: Final = 0.05
+# and what has been asked be answered in this.
+_STOP_GRACE_SECONDS: Final = 1.0
+_PURGED_A_COMMIT: Final = 200
+_RETENTION_LOOK_SECONDS: Final = 3_600.0
+_RETENTION_OF_NONE_LOOK_SECONDS: Final = 10.0
 _SERVER_OPTIONS: Final = (
     # Without this two schedulers share a port, and each hides what the other holds.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", -1),
+    # Far above the payload limit: what is too large must be read to be refused by name.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
+    ("grpc.max_metadata_size", 16 * 1024),
+    # A peer that vanished without a word is found within 15 s, and its work given back.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
     # Clients with short keepalives are welcome: the defaults cut them off (`too_many_pings`).
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
 )
 
 
 def run(settings: SchedulerSettings) -> int:
-    """Serves until SIGTERM or SIGINT; returns 0. Raises `PortInUseError`."""
-    signals = StopSignals()
-    backends = {name: PatientBackend() for name in settings.task_hubs}
-    http = HttpServer.bind(settings.host, settings.http_port)
-    server, grpc_port = _bind_grpc(settings, backends)
-    server.start()
-    http.start()
-    # For whoever started it, a person or a program, and so not a matter of the log's level.
-    print(  # noqa: T201 - the line that tells of readiness
-        f"ready: gRPC on {_address(settings.host, grpc_port)},"
-        f" HTTP on {_address(settings.host, http.port)},"
-        f" task hubs {', '.join(settings.task_hubs)}, state in memory",
-        flush=True,
-    )
-    signals.wait()
-    for backend in backends.values():
-        backend.stop()
-    server.stop(_STOP_GRACE_SECONDS).wait()
-    for backend in backends.values():
-        # It wakes the threads that wait for an instance: those outlive their calls.
-        backend.reset()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
-    http.stop()
-    log.info("stopped")
-    return 0
+    """Serves until SIGTERM or SIGINT; returns 0. Raises `StopError`."""
+    return uvloop.run(_Scheduler(settings).run())
 
 
-def _bind_grpc(
-    settings: SchedulerSettings, backends: dict[str, PatientBackend]
-) -> tuple[grpc.Server, int]:
-    server = grpc.server(
-        ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
-        interceptors=[UnknownTaskHubInterceptor(frozenset(backends))],
-        options=_SERVER_OPTIONS,
-    )
-    service.add_TaskHubSidecarServiceServicer_to_server(  # type: ignore[no-untyped-call]  # generated code
-        TaskHubRouter(backends), server
-    )
+class _Scheduler:
+    def __init__(self, settings: SchedulerSettings) -> None:
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._failure: StopError | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_unhandled)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        settings = self._settings
+        http = HttpServer.bind(settings.host, settings.http_port)
+        directory = DataDirectory(settings.data_dir)
+        hubs = TaskHubs(
+            directory,
+            settings.task_hubs,
+            dynamic=settings.dynamic_task_hubs,
+            on_failure=self._fail,
+        )
+        service = TaskHubService(hubs, self._fail)
+        server, grpc_port = _bind_grpc(settings, service)
+        await server.start()
+        http.start(application(hubs, service.calls))
+        retention = asyncio.create_task(self._purge_finished(hubs))
+        # For whoever started it, a person or a program, and so not a matter of the log's level.
+        print(  # noqa: T201 - the line that tells of readiness
+            f"ready: gRPC on {_address(settings.host, grpc_port)},"
+            f" HTTP on {_address(settings.host, http.port)},"
+            f" task hubs {', '.join(hub.name for hub in hubs.opened)},"
+            f" data in {settings.data_dir.absolute()}",
+            flush=True,
+        )
+        await self._stop.wait()
+        retention.cancel()
+        hubs.pause()
+        if self._failure is None:
+            await _drained(hubs)
+        await http.stop()
+        await server.stop(_STOP_GRACE_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+        hubs.close()
+        log.info("stopped")
+        return 0
+
+    async def _purge_finished(self, hubs: TaskHubs) -> None:
+        """Purges what ended too long ago, some at a time, so that others are served meanwhile."""
+        days = self._settings.retention_days
+        if days is None:
+            return
+        age = timedelta(days=days)
+        while True:
+            for hub in hubs.opened:
+                while hub.hub.purge_finished(age, _PURGED_A_COMMIT):
+                    await hub.hub.durable()
+            await asyncio.sleep(
+                _RETENTION_LOOK_SECONDS if days else _RETENTION_OF_NONE_LOOK_SECONDS
+            )
+
+    def _fail(self, error: BaseException) -> None:
+        """Stops everything: memory that disagrees with the disk is never served."""
+        if self._failure is None:
+            self._failure = StoreFailedError(f"{self._settings.data_dir}: {error}")
+            log.critical("the scheduler stops: %s", self._failure)
+        asyncio.get_running_loop().call_soon_threadsafe(self._stop.set)
+
+    def _on_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of our own that failed: nobody knows what it has left undone."""
+        error = context.get("exception")
+        loop.default_exception_handler(context)
+        if context.get("handle") is not None and isinstance(error, Exception):
+            self._fail(error)
+
+
+async def _drained(hubs: TaskHubs) -> None:
+    """Returns once workers have answered what they have, or the time for that is over."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _DRAIN_SECONDS
+    while loop.time() < end and any(any(hub.dispatcher.in_air().values()) for hub in hubs.opened):
+        await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+
+
+def _bind_grpc(settings: SchedulerSettings, service: TaskHubService) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(options=_SERVER_OPTIONS)
+    server.add_generic_rpc_handlers((service.handler(),))
     address = _address(settings.host, settings.grpc_port)
     try:
         return server, server.add_insecure_port(address)

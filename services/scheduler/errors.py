@@ -1,12 +1,82 @@
-"""The scheduler's errors. Their text is for the person who starts it."""
+"""The scheduler's errors, with one root. Their text is for the person who reads it.
+
+What a caller did wrong or asked in vain is a `CallError`, whose gRPC status `edge/faults.py` knows;
+what keeps the scheduler from going on is a `StopError`.
+"""
 
 
 class SchedulerError(Exception):
-    """The scheduler cannot go on."""
+    """The root."""
 
 
-class PortInUseError(SchedulerError):
+class CallError(SchedulerError):
+    """One call is refused; nothing has changed."""
+
+
+class BadRequestError(CallError):
+    """The request breaks a rule of the protocol."""
+
+
+class PayloadTooLargeError(BadRequestError):
+    """A payload is above the service's limit."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"PayloadTooLarge: {what} has {size} bytes, the limit is {limit} bytes;"
+            " pass a reference to large data instead"
+        )
+
+
+class NotFoundError(CallError):
+    """What the call names does not exist."""
+
+
+class TaskHubNotFoundError(NotFoundError):
+    """The call names a task hub that is not served."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Task hub not found: {name}")
+
+
+class InstanceNotFoundError(NotFoundError):
+    """The call names an instance that does not exist."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(f"Orchestration instance not found: {instance_id}")
+
+
+class InstanceExistsError(CallError):
+    """The id of a new instance is taken, and the call's policy does not allow its reuse."""
+
+    def __init__(self, instance_id: str, status: str) -> None:
+        super().__init__(f"Orchestration instance already exists: {instance_id} ({status})")
+
+
+class WrongStateError(CallError):
+    """The instance is not in a state that allows what the call asks for."""
+
+
+class StoppingError(CallError):
+    """The scheduler is stopping; another one may serve soon."""
+
+    def __init__(self) -> None:
+        super().__init__("The scheduler is stopping")
+
+
+class StopError(SchedulerError):
+    """The scheduler cannot start, or cannot go on."""
+
+
+class PortInUseError(StopError):
     """Something else listens on the address that the scheduler was told to serve."""
 
     def __init__(self, address: str, setting: str) -> None:
         super().__init__(f"cannot listen on {address}: it is in use or not ours; set {setting}")
+
+
+class DataDirectoryError(StopError):
+    """The data directory, or a file in it, cannot be used; it is left as it is."""
+
+
+class StoreFailedError(StopError):
+    """A write did not reach the disk: what memory holds can no longer be trusted."""

@@ -10,6 +10,8 @@ from services.shared.environment import Environment
 _HUB_NAMES: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(\s*,\s*[A-Za-z0-9][A-Za-z0-9_-]{0,63})*"
 _HOST: Final = r"[A-Za-z0-9:.\-]+"
 _PORT_MAX: Final = 65_535
+# The service's own default.
+_RETENTION_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,9 @@ class SchedulerSettings:
     http_port: int
     data_dir: Path
     task_hubs: tuple[str, ...]
+    dynamic_task_hubs: bool
+    # None keeps finished instances for ever.
+    retention_days: int | None
     log_level: str
     log_format: str
 
@@ -51,8 +56,20 @@ class SchedulerSettings:
             ),
             data_dir=environment.path("SCHEDULER_DATA_DIR") or Path("data"),
             task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
+            dynamic_task_hubs=environment.flag("DTS_USE_DYNAMIC_TASK_HUBS"),
+            retention_days=_retention(environment),
             log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
             log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
         )
         environment.check()
         return settings
+
+
+def _retention(environment: Environment) -> int | None:
+    text = environment.text(
+        "SCHEDULER_RETENTION_DAYS",
+        str(_RETENTION_DAYS),
+        pattern=r"never|[0-9]{1,5}",
+        allowed="a number of days, or never",
+    )
+    return None if text == "never" else int(text)

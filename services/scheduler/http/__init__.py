@@ -1,1 +1,1 @@
-"""The HTTP side: health."""
+"""The HTTP side: health, the emulator's ping, metrics."""

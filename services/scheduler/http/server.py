@@ -1,36 +1,32 @@
-"""Answers `GET /healthz` with 204 while the scheduler serves."""
+"""The HTTP port, on the scheduler's own loop: while it answers, the scheduler does."""
 
-import logging
+import asyncio
+import contextlib
 import socket
-import threading
+from collections.abc import Iterator
 from typing import Self
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from services.scheduler.errors import PortInUseError
 
-log = logging.getLogger(__name__)
 
-
-async def _healthz(_request: Request) -> Response:
-    return Response(status_code=204)
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals to the scheduler."""
+        yield
 
 
 class HttpServer:
-    """The HTTP port, served by a thread of its own from `start` to `stop`."""
+    """Serves an application from `start` to `stop`."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
         self.port: int = listener.getsockname()[1]
-        application = Starlette(routes=[Route("/healthz", _healthz)])
-        self._server = uvicorn.Server(
-            uvicorn.Config(application, log_config=None, access_log=False, lifespan="off")
-        )
-        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     @classmethod
     def bind(cls, host: str, port: int) -> Self:
@@ -46,15 +42,16 @@ class HttpServer:
             raise PortInUseError(f"{host}:{port}", "SCHEDULER_HTTP_PORT") from error
         return cls(listener)
 
-    def start(self) -> None:
+    def start(self, application: ASGIApp) -> None:
         """Answers from now on."""
-        self._thread.start()
+        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off")
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Answers no more."""
-        self._server.should_exit = True
-        self._thread.join()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            self._server.force_exit = True
+            await self._serving
         self._listener.close()
-
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._listener])

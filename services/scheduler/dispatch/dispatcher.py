@@ -1,0 +1,345 @@
+"""Gives ready work to workers that have room, and takes back what they cannot finish.
+
+Leases live here, in memory, and are fenced by their token. Work whose deliveries keep ending
+streams is set apart: delayed, delivered alone, and given up in the end.
+"""
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from services.scheduler.dispatch.items import Kind, Lease, Prepared, Work
+from services.scheduler.dispatch.shelves import Shelves
+from services.scheduler.dispatch.streams import Terms, WorkerStream
+
+log = logging.getLogger(__name__)
+
+# Deliveries running that ended their stream: from here on an item is set apart,
+SUSPECT_DELIVERIES: Final = 3
+# and from here on given up.
+DELIVERIES_MAX: Final = 10
+_SUSPECT_SECONDS: Final = 0.5
+_SUSPECT_SECONDS_MAX: Final = 60.0
+# An abandoned item comes again after this time, twice that the next time, and so on.
+_ABANDONED_SECONDS: Final = 0.1
+_ABANDONED_SECONDS_MAX: Final = 5.0
+_DOUBLINGS_MAX: Final = 16
+_TOKEN_HEAD_CHARS_MAX: Final = 20
+
+
+class Source(Protocol):
+    """Where work comes from: the hub."""
+
+    def prepare(self, work: Work, token: str) -> Prepared | None:
+        """The work item to send; None where there is nothing left to do."""
+
+    def count_deliveries(self, works: Iterable[Work]) -> None:
+        """Remembers, in their rows, that deliveries have ended their stream."""
+
+    def pump_when_durable(self) -> None:
+        """Pumps, after the commit of what is being written, if something is."""
+
+    def give_up(self, work: Work, size: int) -> None:
+        """Fails work that no worker survives."""
+
+
+class _NoSource:
+    """Before there is a hub there is no work."""
+
+    def prepare(self, work: Work, token: str) -> Prepared | None:
+        raise NotImplementedError
+
+    def count_deliveries(self, works: Iterable[Work]) -> None:
+        raise NotImplementedError
+
+    def pump_when_durable(self) -> None:
+        raise NotImplementedError
+
+    def give_up(self, work: Work, size: int) -> None:
+        raise NotImplementedError
+
+
+class Dispatcher:
+    """The work items of one hub. `pump` must run only when all that was offered is on the disk."""
+
+    def __init__(self, *, run_id: str) -> None:
+        self._source: Source = _NoSource()
+        self._run_id = run_id
+        self._shelves = Shelves()
+        self._streams: list[WorkerStream] = []
+        self._suspects: deque[tuple[int, Work]] = deque()
+        self._leases: dict[str, Lease] = {}
+        self._leased: dict[tuple[Kind, int], str] = {}
+        self._asleep: dict[tuple[Kind, int], asyncio.TimerHandle] = {}
+        self._abandoned: dict[tuple[Kind, int], int] = {}
+        self._unreadable: dict[tuple[Kind, int], int] = {}
+        self._count = 0
+        self._order = 0
+        self._stopped = False
+
+    def serve(self, source: Source) -> None:
+        """Where work comes from."""
+        self._source = source
+
+    # Work
+
+    def offer(self, work: Work) -> None:
+        """Makes work ready, unless it is ready, asleep or leased already."""
+        if work.key in self._shelves or work.key in self._leased or work.key in self._asleep:
+            return
+        self._order += 1
+        self._place(work, self._order)
+
+    def withdraw(self, kind: Kind, seq: int) -> None:
+        """Work that is no more. Who has it may answer; nobody will listen."""
+        key = (kind, seq)
+        self._shelves.withdraw(key)
+        self._leased.pop(key, None)
+        self._abandoned.pop(key, None)
+        self._unreadable.pop(key, None)
+        self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
+        handle = self._asleep.pop(key, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _place(self, work: Work, order: int) -> None:
+        if work.deliveries >= SUSPECT_DELIVERIES:
+            self._suspects.append((order, work))
+        else:
+            self._shelves.put(work, order)
+
+    # Leases
+
+    def is_leased(self, kind: Kind, seq: int) -> bool:
+        """Whether some worker has it now."""
+        return (kind, seq) in self._leased
+
+    def is_current(self, lease: Lease) -> bool:
+        """Whether its work is still there to be done."""
+        return self._leased.get(lease.work.key) == lease.token
+
+    def complete(self, token: str) -> Lease | None:
+        """Ends the lease of an answer; None for one that has ended, or never was."""
+        lease = self._end(token)
+        if lease is None:
+            return None
+        self._abandoned.pop(lease.work.key, None)
+        self._unreadable.pop(lease.work.key, None)
+        return lease
+
+    def abandon(self, token: str) -> None:
+        """A worker does not want it: another one may, after a while."""
+        lease = self._end(token)
+        if lease is not None:
+            self._sleep(lease, self._abandoned)
+
+    def give_back(self, token: str) -> int:
+        """An answer that cannot be read; gives how many there have been of this item, running."""
+        lease = self._end(token)
+        if lease is None:
+            return 0
+        self._sleep(lease, self._unreadable)
+        return self._unreadable[lease.work.key]
+
+    def lease_of(self, token: str) -> Lease | None:
+        """A lease that has not ended."""
+        return self._leases.get(token)
+
+    def _end(self, token: str) -> Lease | None:
+        lease = self._leases.pop(token, None)
+        if lease is None:
+            return None
+        lease.stream.give_back(lease)
+        if lease.stream.reserved_for == lease.work.key:
+            lease.stream.reserved_for = None
+        if self._leased.get(lease.work.key) != token:
+            return None
+        del self._leased[lease.work.key]
+        return lease
+
+    def _sleep(self, lease: Lease, counts: dict[tuple[Kind, int], int]) -> None:
+        key = lease.work.key
+        before = counts.get(key, 0)
+        counts[key] = before + 1
+        seconds = _ABANDONED_SECONDS * 2 ** min(before, _DOUBLINGS_MAX)
+        self._later(lease.work, lease.order, min(seconds, _ABANDONED_SECONDS_MAX))
+
+    def _later(self, work: Work, order: int, seconds: float) -> None:
+        def wake() -> None:
+            del self._asleep[work.key]
+            self._place(work, order)
+            self._source.pump_when_durable()
+
+        self._asleep[work.key] = asyncio.get_running_loop().call_later(seconds, wake)
+
+    # Streams
+
+    def connect(self, terms: Terms) -> WorkerStream:
+        """A worker's new stream."""
+        stream = WorkerStream(terms)
+        if self._stopped:
+            stream.close()
+        self._streams.append(stream)
+        return stream
+
+    def disconnect(self, stream: WorkerStream) -> None:
+        """Gives back at once all that a stream has not answered."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+        lost = [lease for lease in list(stream.leases.values()) if self._end(lease.token)]
+        if not lost or self._stopped:
+            return
+        self._source.count_deliveries(lease.work for lease in lost)
+        for lease in lost:
+            self._again(lease)
+
+    def _again(self, lease: Lease) -> None:
+        work = replace(lease.work, deliveries=lease.work.deliveries + 1)
+        if work.deliveries >= DELIVERIES_MAX:
+            self._source.give_up(work, lease.size)
+        elif work.deliveries >= SUSPECT_DELIVERIES:
+            doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
+            seconds = min(_SUSPECT_SECONDS * 2**doublings, _SUSPECT_SECONDS_MAX)
+            log.warning(
+                "%s %s of %d bytes ended its stream %d times running; it waits %.1f s",
+                work.kind.name.lower(),
+                work.name,
+                lease.size,
+                work.deliveries,
+                seconds,
+            )
+            self._later(work, lease.order, seconds)
+        else:
+            self._place(work, lease.order)
+
+    def pause(self) -> None:
+        """Gives no more work; streams stay, answers are taken."""
+        self._stopped = True
+
+    def stop(self) -> None:
+        """Ends the streams."""
+        self._stopped = True
+        for handle in self._asleep.values():
+            handle.cancel()
+        for stream in self._streams:
+            stream.close()
+
+    # Counts
+
+    @property
+    def streams(self) -> tuple[WorkerStream, ...]:
+        """The streams that are open."""
+        return tuple(self._streams)
+
+    def waiting(self) -> dict[Kind, int]:
+        """How much work is ready or asleep, by kind."""
+        counts = self._shelves.count()
+        for kind, _seq in (*self._asleep, *(work.key for _order, work in self._suspects)):
+            counts[kind] += 1
+        return counts
+
+    def in_air(self) -> dict[Kind, int]:
+        """How much work is with workers, by kind."""
+        counts = dict.fromkeys(Kind, 0)
+        for stream in self._streams:
+            for kind, number in stream.in_air.items():
+                counts[kind] += number
+        return counts
+
+    # Pump
+
+    def pump(self) -> None:
+        """Gives out what can be given."""
+        if self._stopped or not self._streams:
+            return
+        if self._suspects:
+            self._pump_suspects()
+        for kind in Kind:
+            self._pump_kind(kind)
+
+    def _pump_kind(self, kind: Kind) -> None:
+        heads = [
+            (order, number, shelf)
+            for number, (order, shelf) in enumerate(self._shelves.heads(kind))
+        ]
+        heapq.heapify(heads)
+        while heads:
+            _order, number, shelf = heapq.heappop(heads)
+            stream = self._choose(kind, shelf.name, shelf.version)
+            if stream is None:
+                # Room only shrinks while we give: this shelf is done.
+                continue
+            order, work = self._shelves.pop(shelf)
+            self._give(work, order, stream)
+            head = self._shelves.head(shelf)
+            if head is not None:
+                heapq.heappush(heads, (head, number, shelf))
+
+    def _choose(self, kind: Kind, name: str, version: str | None) -> WorkerStream | None:
+        """The worker with the most room, so that equal workers share evenly."""
+        best: WorkerStream | None = None
+        most = 0
+        for stream in self._streams:
+            room = stream.room(kind)
+            if (
+                room > most
+                and stream.reserved_for is None
+                and stream.terms.accepts(kind, name, version)
+            ):
+                best, most = stream, room
+        return best
+
+    def _pump_suspects(self) -> None:
+        """Gives each suspect to a worker that has nothing else, or keeps one free for it."""
+        for _ in range(len(self._suspects)):
+            order, work = self._suspects.popleft()
+            stream = self._keep_free(work)
+            if stream is None or stream.leases:
+                self._suspects.append((order, work))
+            else:
+                self._give(work, order, stream)
+
+    def _keep_free(self, work: Work) -> WorkerStream | None:
+        accepting = [
+            stream
+            for stream in self._streams
+            if stream.reserved_for in (None, work.key)
+            and stream.terms.accepts(work.kind, work.name, work.version)
+        ]
+        if not accepting:
+            return None
+        stream = min(
+            accepting, key=lambda stream: (stream.reserved_for is None, len(stream.leases))
+        )
+        stream.reserved_for = work.key
+        return stream
+
+    def _give(self, work: Work, order: int, stream: WorkerStream) -> None:
+        self._count += 1
+        token = f"{work.kind[0]}{work.seq}-{self._run_id}-{self._count}"
+        prepared = self._source.prepare(work, token)
+        if prepared is None:
+            if stream.reserved_for == work.key:
+                stream.reserved_for = None
+            return
+        lease = Lease(
+            token=token,
+            work=work,
+            order=order,
+            stream=stream,
+            size=len(prepared.payload),
+            memo=prepared.memo,
+        )
+        self._leases[token] = lease
+        self._leased[work.key] = token
+        stream.take(lease, prepared.payload)
+
+
+def row_of(token: str) -> int | None:
+    """The row that a token of ours names; None for what is no token of ours."""
+    head = token.partition("-")[0]
+    return int(head[1:]) if head[1:].isdecimal() and len(head) < _TOKEN_HEAD_CHARS_MAX else None

@@ -1,0 +1,55 @@
+"""Work that is ready to be done, and the promise of one worker to do it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.scheduler.dispatch.streams import WorkerStream
+
+
+class Kind(StrEnum):
+    """The kinds of work items; the value names the table that counts their deliveries."""
+
+    ORCHESTRATION = "instance"
+    ACTIVITY = "activity"
+    ENTITY = "entity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Something to do: a row of the store, and what workers choose by.
+
+    `deliveries` is how many deliveries running have ended their stream.
+    """
+
+    kind: Kind
+    seq: int
+    name: str
+    version: str | None = None
+    deliveries: int = 0
+
+    @property
+    def key(self) -> tuple[Kind, int]:
+        """What it is, however often it is offered."""
+        return (self.kind, self.seq)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A work item as it goes over the wire, and what the hub wants to remember of it."""
+
+    payload: bytes
+    memo: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who has a work item now. It lives in memory: a restart knows none."""
+
+    token: str
+    work: Work
+    order: int
+    stream: "WorkerStream"
+    size: int
+    memo: Any

@@ -1,0 +1,126 @@
+"""A worker's stream of work items: what it accepts, how much, and what it has not yet been sent."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.scheduler.dispatch.items import Kind, Lease
+from services.scheduler.engine.protos import pb
+from services.scheduler.errors import BadRequestError
+
+# For a worker that names no limit (JavaScript names none, and runs all that it is handed at once).
+DEFAULT_LIMIT: Final = 100
+
+_Versions = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which work of one kind a worker accepts: names, and for each the versions, none for any."""
+
+    names: Mapping[str, _Versions]
+
+    def accepts(self, name: str, version: str | None) -> bool:
+        """Versions match exactly; what has none is `""`."""
+        versions = self.names.get(name)
+        return versions is not None and (not versions or (version or "") in versions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a worker asks for when it connects."""
+
+    limits: Mapping[Kind, int]
+    filters: Mapping[Kind, Filter] | None
+    worker_id: str = ""
+
+    @classmethod
+    def of(cls, request: pb.GetWorkItemsRequest, worker_id: str) -> "Terms":
+        """Reads them; raises `BadRequestError` for a negative limit."""
+        asked = {
+            Kind.ORCHESTRATION: request.maxConcurrentOrchestrationWorkItems,
+            Kind.ACTIVITY: request.maxConcurrentActivityWorkItems,
+            Kind.ENTITY: request.maxConcurrentEntityWorkItems,
+        }
+        if min(asked.values()) < 0:
+            raise BadRequestError("Concurrency limits must not be negative")
+        return cls(
+            limits={kind: limit or DEFAULT_LIMIT for kind, limit in asked.items()},
+            filters=_filters_of(request) if request.HasField("workItemFilters") else None,
+            worker_id=worker_id or request.worker_instance_id,
+        )
+
+    def accepts(self, kind: Kind, name: str, version: str | None) -> bool:
+        """Whether work of this name may go to the worker."""
+        return self.filters is None or self.filters[kind].accepts(name, version)
+
+
+def _filters_of(request: pb.GetWorkItemsRequest) -> dict[Kind, Filter]:
+    asked = request.workItemFilters
+    return {
+        Kind.ORCHESTRATION: _filter((f.name, f.versions) for f in asked.orchestrations),
+        Kind.ACTIVITY: _filter((f.name, f.versions) for f in asked.activities),
+        # Entity names are case-insensitive, and lower case in ids.
+        Kind.ENTITY: _filter((f.name.lower(), ()) for f in asked.entities),
+    }
+
+
+def _filter(pairs: Iterable[tuple[str, Iterable[str]]]) -> Filter:
+    names: dict[str, _Versions] = {}
+    for name, versions in pairs:
+        names[name] = names.get(name, frozenset()) | frozenset(versions)
+    return Filter(names)
+
+
+class WorkerStream:
+    """One connection of a worker, from its call to its end."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.leases: dict[str, Lease] = {}
+        self.in_air = dict.fromkeys(Kind, 0)
+        # Kept free for one work item that is delivered alone.
+        self.reserved_for: tuple[Kind, int] | None = None
+        self._unsent: deque[bytes] = deque()
+        self._closed = False
+        self._wake: asyncio.Future[None] | None = None
+
+    def room(self, kind: Kind) -> int:
+        """How many more items of a kind it takes."""
+        return self.terms.limits[kind] - self.in_air[kind]
+
+    def take(self, lease: Lease, payload: bytes) -> None:
+        """Sends a work item, soon."""
+        self.leases[lease.token] = lease
+        self.in_air[lease.work.kind] += 1
+        self.send(payload)
+
+    def give_back(self, lease: Lease) -> None:
+        """An item that it no longer has."""
+        if self.leases.pop(lease.token, None) is not None:
+            self.in_air[lease.work.kind] -= 1
+
+    def send(self, payload: bytes) -> None:
+        """Sends bytes, soon."""
+        self._unsent.append(payload)
+        self._awaken()
+
+    def close(self) -> None:
+        """No more items: the stream ends once what is unsent has been sent."""
+        self._closed = True
+        self._awaken()
+
+    async def next(self) -> bytes | None:
+        """The next bytes to send; None at the end."""
+        while not self._unsent:
+            if self._closed:
+                return None
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+        return self._unsent.popleft()
+
+    def _awaken(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

@@ -1,0 +1,217 @@
+"""The unary calls of the service: each is one call of a hub."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf.empty_pb2 import Empty
+
+from services.scheduler.engine import limits
+from services.scheduler.engine.protos import BoolValue, pb
+from services.scheduler.engine.status import Status
+from services.scheduler.errors import StoppingError
+from services.scheduler.hub import reads
+from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.opened import OpenHub
+from services.scheduler.store.statements import SQL
+
+_PURGED_A_COMMIT: Final = 100
+_CLEANED_A_CALL: Final = 500
+# A call may take a second by default; it then says that it is not complete.
+_PURGE_SECONDS: Final = 20.0
+_TOKEN: Final = "completionToken"  # noqa: S105 - the name of a field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call on its way to its hub."""
+
+    hubs: TaskHubs
+    task_hub: str
+    request: Any
+
+    def hub(self) -> OpenHub:
+        """The hub that its metadata names; raises `TaskHubNotFoundError`."""
+        return self.hubs.find(self.task_hub)
+
+
+Answer = Callable[[Call], Awaitable[Any]]
+
+
+async def _hello(call: Call) -> Empty:
+    call.hub()
+    return Empty()
+
+
+def _use_case(name: str) -> Answer:
+    """A synchronous use case of the hub; its answer leaves once it is on the disk."""
+
+    async def answer(call: Call) -> Any:  # noqa: ANN401 - any response of the service
+        hub = call.hub().hub
+        response = getattr(hub, name)(call.request)
+        await hub.durable()
+        return response
+
+    return answer
+
+
+def _has_started(row: Any) -> bool:  # noqa: ANN401 - an InstanceRow
+    return row.status is not Status.PENDING
+
+
+def _has_ended(row: Any) -> bool:  # noqa: ANN401 - an InstanceRow
+    return bool(row.status.is_terminal)
+
+
+def _wait(test: Callable[[Any], bool]) -> Answer:
+    async def answer(call: Call) -> pb.GetInstanceResponse:
+        hub = call.hub().hub
+        response = await hub.wait(call.request, test)
+        await hub.durable()
+        state = response.orchestrationState
+        if response.exists and not test(_Seen(Status(state.orchestrationStatus))):
+            raise StoppingError
+        return response
+
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    status: Status
+
+
+def _query(query: Callable[[Any], reads.Query[Any]]) -> Answer:
+    async def answer(call: Call) -> Any:  # noqa: ANN401 - any response of the service
+        hub = call.hub()
+        return await hub.read(query(call.request))
+
+    return answer
+
+
+async def _purge(call: Call) -> pb.PurgeInstancesResponse:
+    request: pb.PurgeInstancesRequest = call.request
+    hub = call.hub()
+    if request.WhichOneof("request") == "purgeInstanceFilter":
+        return await _purge_by_filter(hub, request)
+    batch = request.instanceBatch.instanceIds
+    ids = limits.checked_batch(batch) if batch else [request.instanceId]
+    purged = hub.hub.purge(ids, recursive=request.recursive)
+    await hub.hub.durable()
+    return pb.PurgeInstancesResponse(deletedInstanceCount=purged, isComplete=BoolValue(value=True))
+
+
+async def _purge_by_filter(
+    hub: OpenHub, request: pb.PurgeInstancesRequest
+) -> pb.PurgeInstancesResponse:
+    """Some at a time, so that others are served meanwhile; stops when its time is over."""
+    asked = request.purgeInstanceFilter
+    seconds = asked.timeout.ToTimedelta().total_seconds() if asked.HasField("timeout") else None
+    end = time.monotonic() + (_PURGE_SECONDS if seconds is None else seconds)
+    values = {**reads.purge_filter(asked), "after": 0, "limit": _PURGED_A_COMMIT}
+    purged = 0
+    while True:
+        rows = await hub.read(
+            lambda connection: connection.execute(SQL["purgeable"], values).fetchall()
+        )
+        if rows:
+            ids = [instance_id for _seq, instance_id in rows]
+            purged += hub.hub.purge(ids, recursive=request.recursive)
+            await hub.hub.durable()
+            values["after"] = rows[-1][0]
+        complete = len(rows) < _PURGED_A_COMMIT
+        if complete or time.monotonic() >= end:
+            return pb.PurgeInstancesResponse(
+                deletedInstanceCount=purged, isComplete=BoolValue(value=complete)
+            )
+
+
+async def _clean_entities(call: Call) -> pb.CleanEntityStorageResponse:
+    hub = call.hub().hub
+    total = pb.CleanEntityStorageResponse()
+    while True:
+        step = hub.clean_entities(call.request, _CLEANED_A_CALL)
+        await hub.durable()
+        total.emptyEntitiesRemoved += step.emptyEntitiesRemoved
+        total.orphanedLocksReleased += step.orphanedLocksReleased
+        if not step.emptyEntitiesRemoved and not step.orphanedLocksReleased:
+            return total
+
+
+def _complete(name: str) -> Answer:
+    async def answer(call: Call) -> pb.CompleteTaskResponse:
+        hub = call.hub()
+        getattr(hub.desk, name)(call.request)
+        await hub.hub.durable()
+        return pb.CompleteTaskResponse()
+
+    return answer
+
+
+def _abandon(response: type[Any]) -> Answer:
+    async def answer(call: Call) -> Any:  # noqa: ANN401 - one response a kind of work item
+        call.hub().desk.abandon(call.request.completionToken)
+        return response()
+
+    return answer
+
+
+async def _create_hub(call: Call) -> pb.CreateTaskHubResponse:
+    call.hubs.create(call.task_hub, anew=call.request.recreateIfExists)
+    return pb.CreateTaskHubResponse()
+
+
+async def _delete_hub(call: Call) -> pb.DeleteTaskHubResponse:
+    call.hubs.delete(call.task_hub)
+    return pb.DeleteTaskHubResponse()
+
+
+UNARY: Final[Mapping[str, tuple[type[Any], Answer]]] = {
+    "Hello": (Empty, _hello),
+    "StartInstance": (pb.CreateInstanceRequest, _use_case("start")),
+    "GetInstance": (pb.GetInstanceRequest, _use_case("get")),
+    "RewindInstance": (pb.RewindInstanceRequest, _use_case("rewind")),
+    "RestartInstance": (pb.RestartInstanceRequest, _use_case("restart")),
+    "WaitForInstanceStart": (pb.GetInstanceRequest, _wait(_has_started)),
+    "WaitForInstanceCompletion": (pb.GetInstanceRequest, _wait(_has_ended)),
+    "RaiseEvent": (pb.RaiseEventRequest, _use_case("raise_event")),
+    "TerminateInstance": (pb.TerminateRequest, _use_case("terminate")),
+    "SuspendInstance": (pb.SuspendRequest, _use_case("suspend")),
+    "ResumeInstance": (pb.ResumeRequest, _use_case("resume")),
+    "QueryInstances": (pb.QueryInstancesRequest, _query(reads.query_instances)),
+    "ListInstanceIds": (pb.ListInstanceIdsRequest, _query(reads.list_instance_ids)),
+    "PurgeInstances": (pb.PurgeInstancesRequest, _purge),
+    "CompleteActivityTask": (pb.ActivityResponse, _complete("complete_activity")),
+    "CompleteOrchestratorTask": (pb.OrchestratorResponse, _complete("complete_turn")),
+    "CompleteEntityTask": (pb.EntityBatchResult, _complete("complete_batch")),
+    "CreateTaskHub": (pb.CreateTaskHubRequest, _create_hub),
+    "DeleteTaskHub": (pb.DeleteTaskHubRequest, _delete_hub),
+    "SignalEntity": (pb.SignalEntityRequest, _use_case("signal_entity")),
+    "GetEntity": (pb.GetEntityRequest, _use_case("get_entity")),
+    "QueryEntities": (pb.QueryEntitiesRequest, _query(reads.query_entities)),
+    "CleanEntityStorage": (pb.CleanEntityStorageRequest, _clean_entities),
+    "AbandonTaskActivityWorkItem": (
+        pb.AbandonActivityTaskRequest,
+        _abandon(pb.AbandonActivityTaskResponse),
+    ),
+    "AbandonTaskOrchestratorWorkItem": (
+        pb.AbandonOrchestrationTaskRequest,
+        _abandon(pb.AbandonOrchestrationTaskResponse),
+    ),
+    "AbandonTaskEntityWorkItem": (
+        pb.AbandonEntityTaskRequest,
+        _abandon(pb.AbandonEntityTaskResponse),
+    ),
+    "SkipGracefulOrchestrationTerminations": (
+        pb.SkipGracefulOrchestrationTerminationsRequest,
+        _use_case("skip_graceful_terminations"),
+    ),
+}
+
+# Where the token stands in an answer: what cannot be read must still end its lease.
+TOKEN_FIELDS: Final[Mapping[str, int]] = {
+    "CompleteActivityTask": pb.ActivityResponse.DESCRIPTOR.fields_by_name[_TOKEN].number,
+    "CompleteOrchestratorTask": pb.OrchestratorResponse.DESCRIPTOR.fields_by_name[_TOKEN].number,
+    "CompleteEntityTask": pb.EntityBatchResult.DESCRIPTOR.fields_by_name[_TOKEN].number,
+}

@@ -1,0 +1,155 @@
+"""`TaskHubSidecarService` on the wire: decode, one hub call, encode; errors to status codes.
+
+Requests come as bytes and are decoded here, so that what cannot be read is refused like anything
+else that is wrong, and so that work items go out as the bytes that they are.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.edge.faults import code_of
+from services.scheduler.edge.methods import TOKEN_FIELDS, UNARY, Answer, Call
+from services.scheduler.edge.salvage import text_field
+from services.scheduler.engine.protos import pb
+from services.scheduler.errors import BadRequestError, CallError, StoppingError
+from services.scheduler.hub import reads
+from services.scheduler.hub.hubs import TaskHubs
+
+log = logging.getLogger(__name__)
+
+SERVICE: Final = "TaskHubSidecarService"
+# A worker that hears nothing for two minutes takes its connection for dead.
+PING_SECONDS: Final = 30.0
+_PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class TaskHubService:
+    """The calls of all hubs of one scheduler. `fail` is told what nothing can go on after."""
+
+    def __init__(self, hubs: TaskHubs, fail: Callable[[BaseException], None]) -> None:
+        self._hubs = hubs
+        self._fail = fail
+        self.calls: Counter[tuple[str, str]] = Counter()
+
+    def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
+        """Every call of the service by its name."""
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(self._unary(name, request, answer))
+            for name, (request, answer) in UNARY.items()
+        }
+        handlers["GetWorkItems"] = grpc.unary_stream_rpc_method_handler(self._get_work_items)
+        handlers["StreamInstanceHistory"] = grpc.unary_stream_rpc_method_handler(
+            self._stream_history
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    def _unary(
+        self, name: str, request_type: type[Message], answer: Answer
+    ) -> Callable[[bytes, "Context"], Awaitable[bytes]]:
+        async def serve(payload: bytes, context: "Context") -> bytes:
+            try:
+                request = self._decoded(name, request_type, payload, context)
+                call = Call(hubs=self._hubs, task_hub=_task_hub_of(context), request=request)
+                response: bytes = (await answer(call)).SerializeToString()
+            except CallError as error:
+                await self._refuse(name, error, context)
+                raise
+            except sqlite3.Error as error:
+                self._fail(error)
+                raise
+            self.calls[name, "OK"] += 1
+            return response
+
+        return serve
+
+    def _decoded(
+        self, name: str, request_type: type[Message], payload: bytes, context: "Context"
+    ) -> Message:
+        try:
+            return request_type.FromString(payload)
+        except DecodeError as error:
+            field = TOKEN_FIELDS.get(name)
+            token = None if field is None else text_field(payload, field)
+            if token:
+                hub = self._hubs.find(_task_hub_of(context))
+                hub.desk.unreadable(token, f"The answer cannot be read: {error}")
+            raise BadRequestError(f"The {name} request cannot be read: {error}") from error
+
+    async def _refuse(self, name: str, error: CallError, context: "Context") -> None:
+        code = code_of(error)
+        self.calls[name, code.name] += 1
+        log.info("%s refused: %s", name, error, extra={"code": code.name})
+        await context.abort(code, str(error))
+
+    async def _get_work_items(self, payload: bytes, context: "Context") -> AsyncIterator[bytes]:
+        name = "GetWorkItems"
+        try:
+            request = self._decoded(name, pb.GetWorkItemsRequest, payload, context)
+            if not isinstance(request, pb.GetWorkItemsRequest):
+                raise TypeError(request)
+            if self._hubs.stopping:
+                raise StoppingError
+            desk = self._hubs.find(_task_hub_of(context)).desk
+            terms = Terms.of(request, _metadata_of(context, "workerid"))
+        except CallError as error:
+            await self._refuse(name, error, context)
+            raise
+        # A worker takes its stream for open only then.
+        await context.send_initial_metadata(())
+        self.calls[name, "OK"] += 1
+        stream = desk.connect(terms)
+        log.info("worker %s connected", terms.worker_id or context.peer())
+        pings = asyncio.create_task(_ping(stream))
+        try:
+            while (item := await stream.next()) is not None:
+                yield item
+        finally:
+            pings.cancel()
+            desk.disconnect(stream)
+            log.info("worker %s disconnected", terms.worker_id or context.peer())
+
+    async def _stream_history(self, payload: bytes, context: "Context") -> AsyncIterator[bytes]:
+        name = "StreamInstanceHistory"
+        try:
+            request = self._decoded(name, pb.StreamInstanceHistoryRequest, payload, context)
+            if not isinstance(request, pb.StreamInstanceHistoryRequest):
+                raise TypeError(request)
+            hub = self._hubs.find(_task_hub_of(context))
+            instance = await hub.read(reads.find_history(request))
+        except CallError as error:
+            await self._refuse(name, error, context)
+            raise
+        after: int | None = -1
+        while after is not None:
+            chunks, after = await hub.read(reads.history_page(instance, after))
+            for chunk in chunks:
+                yield chunk.SerializeToString()
+        self.calls[name, "OK"] += 1
+
+
+async def _ping(stream: WorkerStream) -> None:
+    while True:
+        await asyncio.sleep(PING_SECONDS)
+        stream.send(_PING)
+
+
+def _task_hub_of(context: "Context") -> str:
+    return _metadata_of(context, "taskhub")
+
+
+def _metadata_of(context: "Context", name: str) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == name:
+            return value if isinstance(value, str) else value.decode(errors="replace")
+    return ""

@@ -1,0 +1,40 @@
+"""A decision in the making; it leaves the engine only as a `Decision`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.scheduler.engine import events
+from services.scheduler.engine.effects import Decision, Effect, Ending
+from services.scheduler.engine.instance import Instance
+from services.scheduler.engine.protos import pb
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What a turn has come to so far."""
+
+    instance: Instance
+    history: list[pb.HistoryEvent]
+    now: datetime
+    ids: Callable[[], str]
+    effects: list[Effect] = field(default_factory=list)
+    ending: Ending | None = None
+    replaces: bool = False
+    next_execution: tuple[pb.HistoryEvent, ...] = ()
+
+    def scheduling(self, action_id: int) -> pb.HistoryEvent:
+        """A new event under an action's id, already in the history, to be filled in."""
+        event = pb.HistoryEvent(eventId=action_id, timestamp=events.stamp(self.now))
+        self.history.append(event)
+        return event
+
+    def done(self) -> Decision:
+        """The decision."""
+        return Decision(
+            history=tuple(self.history),
+            effects=tuple(self.effects),
+            ending=self.ending,
+            replaces=self.replaces,
+            next_execution=self.next_execution,
+        )

@@ -1,0 +1,60 @@
+"""Takes over a history without its failures, and sets going again what it still waits for."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.scheduler.engine import events
+from services.scheduler.engine.children import child_started
+from services.scheduler.engine.draft import Draft
+from services.scheduler.engine.effects import ResumeChild, RunTask, SetTimer
+from services.scheduler.engine.instance import Instance, fold_all
+from services.scheduler.engine.protos import StringValue, pb
+from services.scheduler.errors import BadRequestError
+
+_REWOUND: Final = "executionRewound"
+
+
+def rewind(draft: Draft, action: pb.OrchestratorAction) -> None:
+    """Carries out `rewindOrchestration`: the worker's history replaces ours.
+
+    What it schedules and does not resolve is set going again: activities and timers whose rows are
+    gone, and children, which are rewound too, or created again where they have been purged.
+    """
+    history = list(action.rewindOrchestration.newHistory)
+    instance = fold_all(history)
+    if instance.instance_id != draft.instance.instance_id or not instance.execution_id:
+        raise BadRequestError("A rewound history must start the same instance")
+    draft.history = history
+    draft.replaces = True
+    draft.instance = instance
+    reason = _reason_of(history)
+    scheduled: Mapping[int, pb.HistoryEvent] = {
+        event.eventId: event for event in history if event.eventId != events.NO_ID
+    }
+    draft.effects.extend(RunTask(event=scheduled[task]) for task in sorted(instance.open_tasks))
+    draft.effects.extend(
+        SetTimer(timer_id=timer, fire_at=scheduled[timer].timerCreated.fireAt)
+        for timer in sorted(instance.open_timers)
+    )
+    draft.effects.extend(
+        _resume(draft, instance, scheduled[child], reason) for child in instance.open_children
+    )
+
+
+def _resume(
+    draft: Draft, instance: Instance, created: pb.HistoryEvent, reason: StringValue | None
+) -> ResumeChild:
+    return ResumeChild(
+        started=child_started(
+            instance, created.eventId, created.subOrchestrationInstanceCreated, draft.ids()
+        ),
+        rewound=events.execution_rewound(draft.now, reason, instance.execution_id),
+    )
+
+
+def _reason_of(history: list[pb.HistoryEvent]) -> StringValue | None:
+    for event in reversed(history):
+        if event.WhichOneof("eventType") == _REWOUND:
+            rewound = event.executionRewound
+            return rewound.reason if rewound.HasField("reason") else None
+    return None

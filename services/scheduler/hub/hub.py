@@ -1,0 +1,257 @@
+"""One task hub: one method per use case, each of which loads, decides and commits.
+
+All of it is synchronous, so nothing can happen between a load and its commit. A reply must not
+leave before `durable()` has returned.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from services.scheduler.engine import events, limits
+from services.scheduler.engine.effects import SendOperation
+from services.scheduler.engine.protos import StringValue, pb
+from services.scheduler.engine.start import check_reuse, replaceable_statuses, restarted, started_by
+from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
+from services.scheduler.errors import InstanceNotFoundError, WrongStateError
+from services.scheduler.hub.parts import Parts
+from services.scheduler.hub.router import Origin, Router
+from services.scheduler.hub.states import entity_metadata, orchestration_state
+from services.scheduler.store.rows import InstanceRow
+
+
+class Hub:
+    """The use cases of one task hub."""
+
+    def __init__(self, parts: Parts, router: Router) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._router = router
+
+    async def durable(self) -> None:
+        """Waits until all that has been done and read so far is on the disk."""
+        await self._parts.commits.durable()
+
+    # What clients ask for
+
+    def start(self, request: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:
+        """Starts an orchestration; raises `BadRequestError`, `InstanceExistsError`."""
+        if not request.instanceId:
+            named = pb.CreateInstanceRequest()
+            named.CopyFrom(request)
+            named.instanceId = self._parts.ids()
+            request = named
+        started = started_by(request, self._parts.ids())
+        policy = (
+            request.orchestrationIdReusePolicy
+            if request.HasField("orchestrationIdReusePolicy")
+            else None
+        )
+        replaceable_statuses(policy)
+        with self._parts.commits.use_case():
+            existing = self._store.find_instance(request.instanceId)
+            if existing is not None:
+                check_reuse(request.instanceId, existing.status, policy)
+                self._router.remove(existing)
+            self._router.start(started, self._parts.now())
+        return pb.CreateInstanceResponse(instanceId=request.instanceId)
+
+    def get(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
+        """An instance's state, or that there is none."""
+        row = self._store.find_instance(request.instanceId)
+        if row is None:
+            return pb.GetInstanceResponse(exists=False)
+        payloads = self._store.payloads_of(row.seq) if request.getInputsAndOutputs else None
+        return pb.GetInstanceResponse(
+            exists=True, orchestrationState=orchestration_state(row, payloads)
+        )
+
+    async def wait(
+        self, request: pb.GetInstanceRequest, test: Callable[[InstanceRow], bool]
+    ) -> pb.GetInstanceResponse:
+        """The state of an instance once it passes a test; at once where there is none."""
+        row = self._store.find_instance(request.instanceId)
+        if row is not None and not test(row):
+            await self._parts.waiters.wait(request.instanceId, test)
+        return self.get(request)
+
+    def raise_event(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
+        """Sends an external event; raises `BadRequestError`, `InstanceNotFoundError`."""
+        limits.check_name("Event", request.name)
+        limits.check_payload(f"the data of event {request.name!r}", request.input.value)
+        data = request.input if request.HasField("input") else None
+        with self._parts.commits.use_case():
+            row = self._existing(request.instanceId)
+            now = self._parts.now()
+            event = events.event_raised(now, request.name, data)
+            if self._router.deliver(row, event, Message.DELIVER) is Reception.BUFFERED:
+                self._store.touch_instance(row.seq, now)
+        return pb.RaiseEventResponse()
+
+    def suspend(self, request: pb.SuspendRequest) -> pb.SuspendResponse:
+        """No turns from now on; raises `InstanceNotFoundError`."""
+        reason = _checked(request.reason if request.HasField("reason") else None)
+        with self._parts.commits.use_case():
+            row = self._existing(request.instanceId)
+            if RECEPTION[row.status, Message.SUSPEND] is Reception.SUSPENDS:
+                now = self._parts.now()
+                self._store.add_message(row.seq, events.execution_suspended(now, reason))
+                self._store.save_status(row.seq, Status.SUSPENDED, now)
+                self._router.tell(row.instance_id)
+        return pb.SuspendResponse()
+
+    def resume(self, request: pb.ResumeRequest) -> pb.ResumeResponse:
+        """Turns again; raises `InstanceNotFoundError`."""
+        reason = _checked(request.reason if request.HasField("reason") else None)
+        with self._parts.commits.use_case():
+            row = self._existing(request.instanceId)
+            if RECEPTION[row.status, Message.RESUME] is Reception.RESUMES:
+                now = self._parts.now()
+                began = self._parts.executions.load(row.seq).turn > 0
+                status = Status.RUNNING if began else Status.PENDING
+                self._store.add_message(row.seq, events.execution_resumed(now, reason))
+                self._store.save_status(row.seq, status, now)
+                self._parts.offer_turn(replace(row, status=status))
+                self._router.tell(row.instance_id)
+        return pb.ResumeResponse()
+
+    def terminate(self, request: pb.TerminateRequest) -> pb.TerminateResponse:
+        """Ends an instance, and, if asked, what it has started; a missing one is none's fault."""
+        output = _checked(request.output if request.HasField("output") else None)
+        with self._parts.commits.use_case():
+            row = self._store.find_instance(request.instanceId)
+            if row is not None:
+                self._router.end(row, output, recurse=request.recursive)
+        return pb.TerminateResponse()
+
+    def skip_graceful_terminations(
+        self, request: pb.SkipGracefulOrchestrationTerminationsRequest
+    ) -> pb.SkipGracefulOrchestrationTerminationsResponse:
+        """Ends a batch of instances at once; tells those that were not there to be ended."""
+        ids = limits.checked_batch(request.instanceBatch.instanceIds)
+        reason = _checked(request.reason if request.HasField("reason") else None)
+        untouched = []
+        with self._parts.commits.use_case():
+            for instance_id in ids:
+                row = self._store.find_instance(instance_id)
+                if row is None or row.status.is_terminal:
+                    untouched.append(instance_id)
+                else:
+                    self._router.end(row, reason, recurse=False)
+        return pb.SkipGracefulOrchestrationTerminationsResponse(unterminatedInstanceIds=untouched)
+
+    def restart(self, request: pb.RestartInstanceRequest) -> pb.RestartInstanceResponse:
+        """Starts an orchestration anew; raises `InstanceNotFoundError`, `WrongStateError`."""
+        with self._parts.commits.use_case():
+            row = self._existing(request.instanceId)
+            before = self._router.started_event(row)
+            instance_id = row.instance_id
+            if request.restartWithNewInstanceId:
+                instance_id = self._parts.ids()
+            elif not row.status.is_terminal:
+                raise WrongStateError(
+                    f"Orchestration instance {row.instance_id} cannot be restarted under the same"
+                    f" id while it is {row.status.name}"
+                )
+            else:
+                self._router.remove(row)
+            started = restarted(before, instance_id, self._parts.ids())
+            self._router.start(started, self._parts.now())
+        return pb.RestartInstanceResponse(instanceId=instance_id)
+
+    def rewind(self, request: pb.RewindInstanceRequest) -> pb.RewindInstanceResponse:
+        """Sets a failed instance going again; raises `InstanceNotFoundError`, `WrongStateError`."""
+        reason = _checked(request.reason if request.HasField("reason") else None)
+        with self._parts.commits.use_case():
+            row = self._existing(request.instanceId)
+            if RECEPTION[row.status, Message.REWIND] is not Reception.REWINDS:
+                raise WrongStateError(
+                    f"Orchestration instance {row.instance_id} cannot be rewound:"
+                    f" it is {row.status.name}, not FAILED"
+                )
+            self._router.rewind(row, events.execution_rewound(self._parts.now(), reason))
+            self._router.tell(row.instance_id)
+        return pb.RewindInstanceResponse()
+
+    def purge(self, instance_ids: Iterable[str], *, recursive: bool) -> int:
+        """Deletes finished instances; gives how many."""
+        purged = 0
+        with self._parts.commits.use_case():
+            pending = list(instance_ids)
+            while pending:
+                row = self._store.find_instance(pending.pop())
+                if row is None or not row.status.is_terminal:
+                    continue
+                if recursive:
+                    children = self._store.children_of(row.instance_id)
+                    pending.extend(child for _seq, child, _status in children)
+                self._router.remove(row)
+                purged += 1
+        return purged
+
+    def purge_finished(self, age: timedelta, limit: int) -> int:
+        """Deletes instances that ended so long ago; gives how many, `limit` at most."""
+        with self._parts.commits.use_case():
+            seqs = self._store.finished_before(self._parts.now() - age, limit)
+            for seq in seqs:
+                row = self._store.load_instance(seq)
+                if row is not None:
+                    self._router.remove(row)
+        return len(seqs)
+
+    # Entities
+
+    def signal_entity(self, request: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
+        """Queues an operation; raises `BadRequestError`."""
+        limits.check_entity_id(request.instanceId)
+        limits.check_payload(f"the input of operation {request.name!r}", request.input.value)
+        event = events.entity_signaled(
+            self._parts.now(),
+            request.requestId or self._parts.ids(),
+            request.instanceId,
+            request.name,
+            request.input if request.HasField("input") else None,
+        )
+        due = events.moment(request.scheduledTime) if request.HasField("scheduledTime") else None
+        effect = SendOperation(entity_id=request.instanceId, event=event, due=due)
+        with self._parts.commits.use_case():
+            self._router.carry_out([effect], Origin())
+        return pb.SignalEntityResponse()
+
+    def get_entity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
+        """An entity's state; one that has none does not exist, whatever waits for it."""
+        row = self._store.find_entity(request.instanceId)
+        if row is None or row.entity.state is None:
+            return pb.GetEntityResponse(exists=False)
+        counted = replace(row, backlog=self._store.count_operations(row.seq))
+        metadata = entity_metadata(counted, include_state=request.includeState)
+        return pb.GetEntityResponse(exists=True, entity=metadata)
+
+    def clean_entities(
+        self, request: pb.CleanEntityStorageRequest, limit: int
+    ) -> pb.CleanEntityStorageResponse:
+        """Removes entities that hold nothing and locks that nobody holds, `limit` of each."""
+        removed: list[int] = []
+        orphaned: list[tuple[int, str]] = []
+        with self._parts.commits.use_case():
+            if request.releaseOrphanedLocks:
+                orphaned = self._store.orphaned_locks(limit)
+                self._router.release_locks(orphaned)
+            if request.removeEmptyEntities:
+                removed = self._store.empty_entities(limit)
+                for seq in removed:
+                    self._store.delete_entity(seq)
+        return pb.CleanEntityStorageResponse(
+            emptyEntitiesRemoved=len(removed), orphanedLocksReleased=len(orphaned)
+        )
+
+    def _existing(self, instance_id: str) -> InstanceRow:
+        row = self._store.find_instance(instance_id)
+        if row is None:
+            raise InstanceNotFoundError(instance_id)
+        return row
+
+
+def _checked(text: StringValue | None) -> StringValue | None:
+    limits.check_payload("the reason", "" if text is None else text.value)
+    return text

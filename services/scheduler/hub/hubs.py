@@ -1,0 +1,99 @@
+"""All task hubs that one scheduler serves; they never see one another."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from services.scheduler.clock import fresh_id, system_now
+from services.scheduler.errors import StoppingError, TaskHubNotFoundError, WrongStateError
+from services.scheduler.hub.opened import OpenHub
+from services.scheduler.store.database import DataDirectory
+
+log = logging.getLogger(__name__)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class TaskHubs:
+    """The hubs by their names; `dynamic` makes one at its first use."""
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        names: Iterable[str],
+        *,
+        dynamic: bool,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """Opens the named hubs, and with `dynamic` all that have a file."""
+        self._directory = directory
+        self._named = frozenset(names)
+        self._dynamic = dynamic
+        self._on_failure = on_failure
+        self._open: dict[str, OpenHub] = {}
+        self._stopping = False
+        for name in dict.fromkeys([*names, *(directory.task_hubs() if dynamic else ())]):
+            self._open_hub(name)
+
+    @property
+    def opened(self) -> tuple[OpenHub, ...]:
+        """Those that are open."""
+        return tuple(self._open.values())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no new work is taken."""
+        return self._stopping
+
+    def find(self, name: str) -> OpenHub:
+        """The hub of a call; raises `TaskHubNotFoundError`."""
+        hub = self._open.get(name)
+        if hub is not None:
+            return hub
+        if self._dynamic and _NAME.fullmatch(name):
+            if self._stopping:
+                raise StoppingError
+            return self._open_hub(name)
+        raise TaskHubNotFoundError(name)
+
+    def create(self, name: str, *, anew: bool) -> None:
+        """Makes sure that a hub exists; `anew` sets aside what it holds."""
+        if anew and name in self._open:
+            self.delete(name)
+        self.find(name)
+
+    def delete(self, name: str) -> None:
+        """Sets a hub's file aside; raises `TaskHubNotFoundError`, `WrongStateError`."""
+        hub = self._open.get(name)
+        if hub is None:
+            raise TaskHubNotFoundError(name)
+        if name in self._named:
+            raise WrongStateError(f"Task hub {name} cannot be deleted: DTS_TASK_HUB_NAMES names it")
+        del self._open[name]
+        hub.close()
+        self._directory.set_aside(name, f"{system_now():%Y%m%dT%H%M%S}-{fresh_id()}")
+        log.info("task hub %s deleted; its file is set aside", name)
+
+    def pause(self) -> None:
+        """Takes no new work, on the way to a stop."""
+        self._stopping = True
+        for hub in self.opened:
+            hub.dispatcher.pause()
+
+    def close(self) -> None:
+        """Closes all hubs and lets go of the data directory."""
+        for hub in self.opened:
+            hub.close()
+        self._directory.release()
+
+    def _open_hub(self, name: str) -> OpenHub:
+        hub = OpenHub(
+            name,
+            self._directory.file_of(name),
+            now=system_now,
+            ids=fresh_id,
+            on_failure=self._on_failure,
+        )
+        self._open[name] = hub
+        return hub

@@ -1,0 +1,93 @@
+"""A task hub that is open: its file, its use cases, and all that must be closed again."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from services.scheduler.clock import Ids, Now
+from services.scheduler.dispatch.alarm import Alarm
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.hub.executions import Executions
+from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.parts import Parts
+from services.scheduler.hub.router import Router
+from services.scheduler.hub.waiters import Waiters
+from services.scheduler.hub.work import WorkDesk
+from services.scheduler.store.checkpoints import Checkpointer
+from services.scheduler.store.commits import CommitCounts, Commits
+from services.scheduler.store.database import open_writer
+from services.scheduler.store.readers import Readers
+from services.scheduler.store.store import Store
+
+T = TypeVar("T")
+# Long enough that a token of one run is never one of the next.
+_RUN_ID_CHARS = 8
+
+
+class OpenHub:
+    """One hub, from the opening of its file to its closing."""
+
+    def __init__(
+        self,
+        name: str,
+        file: Path,
+        *,
+        now: Now,
+        ids: Ids,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """Opens the file and makes ready what is undone; raises `DataDirectoryError`."""
+        self.name = name
+        self._connection = open_writer(file)
+        self._checkpointer = Checkpointer(file, on_failure)
+        self._readers = Readers(file)
+        store = Store(self._connection)
+        self.dispatcher = Dispatcher(run_id=ids()[:_RUN_ID_CHARS])
+        self._commits = Commits(
+            self._connection, after_commit=self._after_commit, on_failure=on_failure
+        )
+        self._alarm = Alarm(now, self._ring)
+        self.waiters = Waiters()
+        parts = Parts(
+            store=store,
+            commits=self._commits,
+            dispatcher=self.dispatcher,
+            executions=Executions(store),
+            waiters=self.waiters,
+            alarm=self._alarm,
+            now=now,
+            ids=ids,
+        )
+        router = Router(parts)
+        self.hub = Hub(parts, router)
+        self.desk = WorkDesk(parts, router)
+        self.desk.recover()
+
+    @property
+    def commit_counts(self) -> CommitCounts:
+        """What its commits came to."""
+        return self._commits.counts
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """What a query reads of what is committed."""
+        return await self._readers.read(query)
+
+    def close(self) -> None:
+        """Commits what is done, moves the log into the file, and lets go of it."""
+        self._alarm.stop()
+        self.dispatcher.stop()
+        self._commits.commit()
+        self._commits.close()
+        self.waiters.close()
+        self._readers.close()
+        self._checkpointer.stop()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._connection.close()
+
+    def _ring(self) -> None:
+        self.desk.ring()
+
+    def _after_commit(self) -> None:
+        self.dispatcher.pump()
+        self._checkpointer.look()

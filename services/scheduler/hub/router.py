@@ -1,0 +1,368 @@
+"""Carries out the effects of decisions: to inboxes, queues, alarms, and new instances."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.scheduler.dispatch.items import Kind, Work
+from services.scheduler.engine import effects, events
+from services.scheduler.engine.completion import answer_parent, terminate
+from services.scheduler.engine.effects import Effect, Ending
+from services.scheduler.engine.entity import grant, owner_of, unlock
+from services.scheduler.engine.instance import Instance, fold_all
+from services.scheduler.engine.protos import StringValue, copy_optional, pb
+from services.scheduler.engine.start import start_time
+from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
+from services.scheduler.hub.parts import Parts
+from services.scheduler.hub.wire import history_chunk
+from services.scheduler.store.rows import EntityRow, InstanceRow
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Whose effects they are; `row` is None for an entity's."""
+
+    row: InstanceRow | None = None
+    instance: Instance | None = None
+    # The execution goes on: only then do its timers mean anything.
+    lives: bool = True
+    # Its tasks may have rows already.
+    rewound: bool = False
+
+
+class Router:
+    """Carries out effects inside the use case of who decided them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._handlers: Mapping[type, Callable[[Any, Origin], Iterable[Effect]]] = {
+            effects.RunTask: self._run_task,
+            effects.SetTimer: self._set_timer,
+            effects.StartInstance: self._start_instance,
+            effects.SendEvent: self._send_event,
+            effects.AnswerParent: self._answer_parent,
+            effects.SendOperation: self._send_operation,
+            effects.Unlock: self._unlock,
+            effects.Terminate: self._terminate,
+            effects.ResumeChild: self._resume_child,
+        }
+
+    def carry_out(self, decided: Iterable[Effect], origin: Origin) -> None:
+        """Carries out effects and what follows from them, one after the other."""
+        pending = deque((effect, origin) for effect in decided)
+        while pending:
+            effect, of = pending.popleft()
+            for following in self._handlers[type(effect)](effect, of):
+                pending.append((following, Origin()))
+
+    # Instances
+
+    def start(self, started: pb.ExecutionStartedEvent, now: datetime) -> InstanceRow:
+        """A new instance, its first message on its way; its id must be free."""
+        due = start_time(started, now)
+        seq = self._store.add_instance(started, now, due)
+        event = events.execution_started(now, started)
+        if due is None:
+            self._store.add_message(seq, event)
+        else:
+            self.set_alarm(due, event, instance=seq)
+        row = self._store.load_instance(seq)
+        if row is None:
+            raise AssertionError("a row that was just written is gone")
+        if due is None:
+            self._parts.offer_turn(row)
+        self.tell(row.instance_id)
+        return row
+
+    def remove(self, row: InstanceRow) -> None:
+        """Deletes an incarnation with all that is its own; one that runs is terminated first."""
+        if not row.status.is_terminal:
+            self.end(row, None, recurse=False)
+        self._parts.withdraw_activities(self._store.delete_instance(row.seq))
+        self._parts.dispatcher.withdraw(Kind.ORCHESTRATION, row.seq)
+        self._parts.executions.forget(row.seq)
+        self.tell(row.instance_id)
+
+    def deliver(self, row: InstanceRow, event: pb.HistoryEvent, message: Message) -> Reception:
+        """Puts a message into an inbox, as the table says."""
+        reception = RECEPTION[row.status, message]
+        if reception is Reception.BUFFERED:
+            self._store.add_message(row.seq, event)
+            self._parts.offer_turn(row)
+        return reception
+
+    def end(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
+        """Terminates an instance, and, if asked, all that it has started."""
+        pending = [row]
+        while pending:
+            ending = pending.pop()
+            if RECEPTION[ending.status, Message.TERMINATE] is Reception.ENDS:
+                self._end_one(ending, reason, recurse=recurse)
+            if recurse:
+                children = self._store.children_of(ending.instance_id)
+                for seq, _instance_id, _status in children:
+                    child = self._store.load_instance(seq)
+                    if child is not None and not child.status.is_terminal:
+                        pending.append(child)
+
+    def _end_one(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
+        now = self._parts.now()
+        execution = self._parts.executions.load(row.seq)
+        first = () if execution.turn else self._first_event(row.seq)
+        instance = fold_all(first, onto=execution.instance)
+        decision = terminate(instance, first, reason, recurse=recurse, now=now)
+        self._store.append_history(
+            row.seq, execution.turn, len(decision.history), history_chunk(decision.history)
+        )
+        self._parts.withdraw_activities(self._store.delete_activities(row.seq))
+        self._parts.dispatcher.withdraw(Kind.ORCHESTRATION, row.seq)
+        if decision.ending is not None:
+            self.save_ending(row, decision.ending, now)
+        origin = Origin(row=row, instance=instance, lives=False)
+        self.carry_out(decision.effects, origin)
+
+    def save_ending(self, row: InstanceRow, ending: Ending, now: datetime) -> None:
+        """An instance that takes in nothing more."""
+        self._store.save_ending(row.seq, ending, now)
+        self._store.clear_inbox(row.seq)
+        self._parts.executions.forget(row.seq)
+        self.tell(row.instance_id)
+
+    def started_event(self, row: InstanceRow) -> pb.ExecutionStartedEvent:
+        """How an instance began, before or after its first turn."""
+        execution = self._parts.executions.load(row.seq)
+        first = () if execution.turn else self._first_event(row.seq)
+        return fold_all(first, onto=execution.instance).started
+
+    def _first_event(self, seq: int) -> tuple[pb.HistoryEvent, ...]:
+        """The start of an instance that has had no turn yet."""
+        waiting = [blob for _seq, blob in self._store.load_messages(seq, 1_000)]
+        for blob in (*waiting, *self._store.alarms_of(seq)):
+            event = pb.HistoryEvent.FromString(blob)
+            if event.HasField("executionStarted"):
+                return (event,)
+        return ()
+
+    def tell(self, instance_id: str) -> None:
+        """Wakes who waits for an instance, once its new state is on the disk."""
+        self._parts.commits.then(
+            lambda: self._parts.waiters.tell(
+                instance_id, lambda: self._store.find_instance(instance_id)
+            )
+        )
+
+    # Alarms
+
+    def set_alarm(
+        self,
+        due: datetime,
+        event: pb.HistoryEvent,
+        *,
+        instance: int | None = None,
+        entity_id: str | None = None,
+    ) -> None:
+        """A message that becomes visible in the future."""
+        self._store.add_alarm(due, event, instance=instance, entity_id=entity_id)
+        self._parts.commits.then(lambda: self._parts.alarm.not_after(due))
+
+    # Entities
+
+    def settle(self, seq: int) -> list[Effect]:
+        """Locks an entity whose turn to be locked has come, or makes its next batch ready."""
+        row = self._store.load_entity(seq)
+        if row is None:
+            return []
+        head = self._store.load_operations(seq, 1, row.entity.owner)
+        if not head:
+            return []
+        operation, section, blob = head[0]
+        if section is None:
+            self._offer_batch(row)
+            return []
+        request = pb.HistoryEvent.FromString(blob).entityLockRequested
+        decision = grant(row.entity, request, now=self._parts.now())
+        self._store.delete_operations([operation])
+        self._store.save_lock(seq, decision.entity)
+        # Its new owner's first operations may be waiting already.
+        return [*decision.effects, *self.settle(seq)]
+
+    def release_locks(self, locks: Iterable[tuple[int, str]]) -> None:
+        """Ends critical sections that nobody will end."""
+        for seq, section in locks:
+            row = self._store.load_entity(seq)
+            if row is not None:
+                unlocking = effects.Unlock(entity_id=row.entity.entity_id, section_id=section)
+                self.carry_out([unlocking], Origin())
+
+    def _offer_batch(self, row: EntityRow) -> None:
+        name = row.entity.entity_id[1:].partition("@")[0]
+        work = Work(kind=Kind.ENTITY, seq=row.seq, name=name, deliveries=row.deliveries)
+        self._parts.commits.then(lambda: self._parts.dispatcher.offer(work))
+
+    # Handlers
+
+    def _run_task(self, effect: effects.RunTask, origin: Origin) -> Iterable[Effect]:
+        if origin.row is None or origin.instance is None:
+            raise AssertionError("only orchestrations schedule activities")
+        event = effect.event
+        instance = origin.instance
+        if origin.rewound and event.eventId in self._store.tasks_of(
+            origin.row.seq, instance.execution_id
+        ):
+            return ()
+        scheduled = event.taskScheduled
+        request = pb.ActivityRequest(
+            name=scheduled.name,
+            taskId=event.eventId,
+            orchestrationInstance=instance.started.orchestrationInstance,
+            tags=scheduled.tags,
+        )
+        copy_optional(scheduled, request, ("version", "input", "parentTraceContext"))
+        seq = self._store.add_activity(origin.row.seq, instance.execution_id, event, request)
+        work = Work(
+            kind=Kind.ACTIVITY,
+            seq=seq,
+            name=scheduled.name,
+            version=scheduled.version.value if scheduled.HasField("version") else None,
+        )
+        self._parts.commits.then(lambda: self._parts.dispatcher.offer(work))
+        return ()
+
+    def _set_timer(self, effect: effects.SetTimer, origin: Origin) -> Iterable[Effect]:
+        if origin.row is None or not origin.lives:
+            return ()
+        now = self._parts.now()
+        due = events.moment(effect.fire_at)
+        event = events.timer_fired(now, effect.timer_id, effect.fire_at)
+        if due <= now:
+            self._store.add_message(origin.row.seq, event)
+        else:
+            self.set_alarm(due, event, instance=origin.row.seq)
+        return ()
+
+    def _start_instance(self, effect: effects.StartInstance, _origin: Origin) -> Iterable[Effect]:
+        started = effect.started
+        instance_id = started.orchestrationInstance.instanceId
+        existing = self._store.find_instance(instance_id)
+        if existing is not None and not existing.status.is_terminal:
+            return self._refuse_start(started, existing)
+        if existing is not None:
+            self.remove(existing)
+        self.start(started, self._parts.now())
+        return ()
+
+    def _refuse_start(
+        self, started: pb.ExecutionStartedEvent, existing: InstanceRow
+    ) -> Iterable[Effect]:
+        text = f"Orchestration instance already exists: {existing.instance_id}"
+        log.warning("%s; it was to be started again as %s", text, started.name)
+        ending = Ending(status=Status.FAILED, failure=events.failure("InstanceAlreadyExists", text))
+        answer = answer_parent(started, ending, now=self._parts.now())
+        if answer is None:
+            return ()
+        parent = started.parentInstance.orchestrationInstance
+        return (
+            effects.SendEvent(
+                instance_id=parent.instanceId,
+                execution_id=parent.executionId.value,
+                event=answer.event,
+            ),
+        )
+
+    def _send_event(self, effect: effects.SendEvent, _origin: Origin) -> Iterable[Effect]:
+        row = self._store.find_instance(effect.instance_id)
+        if row is not None and effect.execution_id in (None, row.execution_id):
+            self.deliver(row, effect.event, Message.DELIVER)
+        return ()
+
+    def _answer_parent(self, effect: effects.AnswerParent, origin: Origin) -> Iterable[Effect]:
+        row = origin.row
+        if row is None or row.parent_id is None:
+            return ()
+        return (
+            effects.SendEvent(
+                instance_id=row.parent_id,
+                execution_id=row.parent_execution_id,
+                event=effect.event,
+            ),
+        )
+
+    def _send_operation(self, effect: effects.SendOperation, _origin: Origin) -> Iterable[Effect]:
+        now = self._parts.now()
+        if effect.due is not None and effect.due > now:
+            self.set_alarm(effect.due, effect.event, entity_id=effect.entity_id)
+            return ()
+        row = self._store.find_entity(effect.entity_id)
+        seq = self._store.add_entity(effect.entity_id, now) if row is None else row.seq
+        section = (
+            effect.event.entityLockRequested.criticalSectionId
+            if effect.event.HasField("entityLockRequested")
+            else None
+        )
+        self._store.add_operation(seq, owner_of(effect.event), section, effect.event)
+        return self.settle(seq)
+
+    def _unlock(self, effect: effects.Unlock, _origin: Origin) -> Iterable[Effect]:
+        waiting = self._store.delete_lock_requests(effect.section_id)
+        row = self._store.find_entity(effect.entity_id)
+        if row is not None and row.entity.section == effect.section_id:
+            self._store.save_lock(row.seq, unlock(row.entity, effect.section_id))
+            waiting.append(row.seq)
+        return [following for seq in waiting for following in self.settle(seq)]
+
+    def _terminate(self, effect: effects.Terminate, _origin: Origin) -> Iterable[Effect]:
+        row = self._store.find_instance(effect.instance_id)
+        if row is not None:
+            self.end(row, effect.reason, recurse=effect.recurse)
+        return ()
+
+    def _resume_child(self, effect: effects.ResumeChild, origin: Origin) -> Iterable[Effect]:
+        started = effect.started
+        row = self._store.find_instance(started.orchestrationInstance.instanceId)
+        if row is None:
+            self.start(started, self._parts.now())
+            return ()
+        if origin.row is None or row.parent_id != origin.row.instance_id:
+            return self._refuse_start(started, row)
+        execution_id = started.parentInstance.orchestrationInstance.executionId.value
+        self._store.save_parent_execution(row.seq, execution_id)
+        if row.status == Status.FAILED:
+            self.rewind(row, effect.rewound)
+        elif row.status.is_terminal:
+            return self._answer_again(row, started)
+        return ()
+
+    def rewind(self, row: InstanceRow, rewound: pb.HistoryEvent) -> None:
+        """Sets a failed instance going again: its next turn gives a history without failures."""
+        self._store.save_rewinding(row.seq, self._parts.now())
+        self._store.add_message(row.seq, rewound)
+        running = self._store.load_instance(row.seq)
+        if running is not None:
+            self._parts.offer_turn(running)
+
+    def _answer_again(
+        self, row: InstanceRow, started: pb.ExecutionStartedEvent
+    ) -> Iterable[Effect]:
+        _input, output = self._store.payloads_of(row.seq)
+        ending = Ending(
+            status=row.status,
+            result=None if output is None else StringValue(value=output),
+            failure=None if row.failure is None else pb.TaskFailureDetails.FromString(row.failure),
+        )
+        answer = answer_parent(started, ending, now=self._parts.now())
+        if answer is None:
+            return ()
+        parent = started.parentInstance.orchestrationInstance
+        return (
+            effects.SendEvent(
+                instance_id=parent.instanceId,
+                execution_id=parent.executionId.value,
+                event=answer.event,
+            ),
+        )

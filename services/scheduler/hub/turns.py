@@ -1,0 +1,203 @@
+"""Turns of orchestrations: what an orchestrator is sent, and what becomes of its answer."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from services.scheduler.dispatch.items import Lease, Prepared, Work
+from services.scheduler.engine import events, limits
+from services.scheduler.engine.completion import refuse
+from services.scheduler.engine.effects import Decision
+from services.scheduler.engine.instance import Instance, fold_all, receive
+from services.scheduler.engine.protos import StringValue, pb, text_of
+from services.scheduler.engine.status import Status
+from services.scheduler.engine.turn import decide
+from services.scheduler.errors import BadRequestError, PayloadTooLargeError
+from services.scheduler.hub.executions import Execution
+from services.scheduler.hub.parts import Parts
+from services.scheduler.hub.router import Origin, Router
+from services.scheduler.hub.wire import history_chunk, orchestrator_item
+from services.scheduler.store.rows import InstanceRow
+
+log = logging.getLogger(__name__)
+
+# What a new execution takes over from the inbox of the one before: what is meant for the instance.
+_FOR_ANY_EXECUTION: Final = frozenset({"eventRaised", "executionSuspended", "executionResumed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A turn that is with a worker: the instance with the new events folded in."""
+
+    instance: Instance
+    new_events: tuple[pb.HistoryEvent, ...]
+    messages: tuple[int, ...]
+    # Of an answer that comes in pieces.
+    parts: list[pb.OrchestratorAction] = field(default_factory=list)
+
+
+class Turns:
+    """The turns of one hub's orchestrations."""
+
+    def __init__(self, parts: Parts, router: Router) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._router = router
+
+    def prepare(self, work: Work, token: str) -> Prepared | None:
+        """The work item of an instance's next turn; None where nothing is due."""
+        row = self._store.load_instance(work.seq)
+        if row is None or row.status.is_terminal or row.status == Status.SUSPENDED:
+            return None
+        turn = self._next_turn(row)
+        if turn is None:
+            return None
+        execution = self._parts.executions.load(row.seq)
+        head = pb.OrchestratorRequest(
+            instanceId=row.instance_id,
+            executionId=StringValue(value=turn.instance.execution_id),
+            newEvents=turn.new_events,
+            entityParameters=pb.OrchestratorEntityParameters(),
+        )
+        if row.trace is not None:
+            head.orchestrationTraceContext.ParseFromString(row.trace)
+        payload = orchestrator_item(head, execution.chunks, token)
+        return Prepared(payload=payload, memo=turn)
+
+    def _next_turn(self, row: InstanceRow) -> Turn | None:
+        waiting = self._store.load_messages(row.seq, limits.NEW_EVENTS_MAX)
+        if not waiting:
+            return None
+        execution = self._parts.executions.load(row.seq)
+        arrived = [(seq, pb.HistoryEvent.FromString(blob)) for seq, blob in waiting]
+        if execution.instance.completed is not None:
+            # The protocol's rule: a rewind comes alone, and on top of the history that failed.
+            arrived = [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
+        # Something may have been raised before a start in the future became due.
+        arrived.sort(key=lambda message: not message[1].HasField("executionStarted"))
+        woken = any(event.HasField("orchestratorStarted") for _seq, event in arrived)
+        instance, accepted = receive(
+            execution.instance,
+            (event for _seq, event in arrived if not event.HasField("orchestratorStarted")),
+        )
+        messages = tuple(seq for seq, _event in arrived)
+        if (not accepted and not woken) or not instance.execution_id:
+            self._drop(messages if instance.execution_id else ())
+            return None
+        started = events.orchestrator_started(self._parts.now())
+        return Turn(instance=instance, new_events=(started, *accepted), messages=messages)
+
+    def _drop(self, messages: Sequence[int]) -> None:
+        """Messages that answer nothing that is open."""
+        if messages:
+            with self._parts.commits.use_case():
+                self._store.delete_messages(messages)
+
+    def complete(self, lease: Lease, response: pb.OrchestratorResponse) -> None:
+        """Commits what a worker has answered; an answer that cannot be fails the orchestration."""
+        turn: Turn = lease.memo
+        row = self._store.load_instance(lease.work.seq)
+        if row is None or row.status.is_terminal:
+            return
+        now = self._parts.now()
+        try:
+            limits.check_payload("the custom status", response.customStatus.value)
+            actions = [*turn.parts, *response.actions]
+            decision = decide(turn.instance, turn.new_events, actions, now=now, ids=self._parts.ids)
+            status = text_of(response, "customStatus")
+        except BadRequestError as error:
+            log.warning("orchestration %s (%s) fails: %s", row.instance_id, row.name, error)
+            decision = self._refusal(turn, error, now)
+            status = row.custom_status
+        self._commit(row, turn, decision, now)
+        trace = (
+            response.orchestrationTraceContext.SerializeToString()
+            if response.HasField("orchestrationTraceContext")
+            else row.trace
+        )
+        if decision.next_execution:
+            trace = None
+        self._store.save_turn(row, custom_status=status, trace=trace or None, now=now)
+        self._finish(row, turn, decision, now)
+
+    def fail(self, work: Work, failure: pb.TaskFailureDetails) -> None:
+        """Fails an orchestration whose turns no worker can take."""
+        row = self._store.load_instance(work.seq)
+        turn = None if row is None or row.status.is_terminal else self._next_turn(row)
+        if row is None or turn is None:
+            return
+        now = self._parts.now()
+        decision = refuse(turn.instance, turn.new_events, failure, now=now)
+        self._commit(row, turn, decision, now)
+        self._finish(row, turn, decision, now)
+
+    def _refusal(self, turn: Turn, error: BadRequestError, now: datetime) -> Decision:
+        too_large = isinstance(error, PayloadTooLargeError)
+        failure = events.failure("PayloadTooLarge" if too_large else "InvalidAction", str(error))
+        return refuse(turn.instance, turn.new_events, failure, now=now)
+
+    def _commit(self, row: InstanceRow, turn: Turn, decision: Decision, now: datetime) -> None:
+        """Writes the new history and takes the turn's messages out of the inbox."""
+        self._store.delete_messages(turn.messages)
+        if decision.next_execution:
+            self._continue_as_new(row, decision, now)
+            return
+        execution = self._parts.executions.load(row.seq)
+        if decision.replaces:
+            self._replace_history(row, execution, decision, now)
+            return
+        chunk = history_chunk(decision.history)
+        count = len(decision.history)
+        self._store.append_history(row.seq, execution.turn, count, chunk)
+        if decision.ending is None:
+            scheduled = decision.history[len(turn.new_events) :]
+            instance = fold_all(scheduled, onto=turn.instance)
+            self._parts.executions.keep(row.seq, execution.after(instance, chunk, count))
+
+    def _finish(self, row: InstanceRow, turn: Turn, decision: Decision, now: datetime) -> None:
+        """Carries the effects out, and sees to the next turn."""
+        if decision.ending is not None:
+            self._router.save_ending(row, decision.ending, now)
+        instance = fold_all(decision.history) if decision.replaces else turn.instance
+        lives = decision.ending is None and not decision.next_execution
+        origin = Origin(row=row, instance=instance, lives=lives, rewound=decision.replaces)
+        self._router.carry_out(decision.effects, origin)
+        if decision.ending is not None:
+            return
+        after = self._store.load_instance(row.seq)
+        if after is not None and self._store.has_messages(row.seq):
+            self._parts.offer_turn(replace(after, deliveries=0))
+        if row.status == Status.PENDING:
+            self._router.tell(row.instance_id)
+
+    def _continue_as_new(self, row: InstanceRow, decision: Decision, now: datetime) -> None:
+        """The next execution: an empty history, and an inbox that begins with its start."""
+        kept = [
+            event
+            for _seq, blob in self._store.load_messages(row.seq, -1)
+            if (event := pb.HistoryEvent.FromString(blob)).WhichOneof("eventType")
+            in _FOR_ANY_EXECUTION
+        ]
+        self._store.delete_history(row.seq)
+        self._store.clear_inbox(row.seq)
+        self._store.save_next_execution(row.seq, decision.next_execution[0].executionStarted, now)
+        for event in (*decision.next_execution, *kept):
+            self._store.add_message(row.seq, event)
+        self._parts.executions.forget(row.seq)
+
+    def _replace_history(
+        self, row: InstanceRow, before: Execution, decision: Decision, now: datetime
+    ) -> None:
+        """A rewind: another history, another execution id, the tasks that are still open kept."""
+        instance = fold_all(decision.history)
+        chunk = history_chunk(decision.history)
+        count = len(decision.history)
+        self._store.delete_history(row.seq)
+        self._store.append_history(row.seq, 0, count, chunk)
+        self._store.save_rewound(row.seq, instance.started, now)
+        self._store.move_activities(row.seq, before.instance.execution_id, instance.execution_id)
+        # Nothing has arrived, and yet a turn is due: this says so.
+        self._store.add_message(row.seq, events.orchestrator_started(now))
+        self._parts.executions.keep(row.seq, Execution().after(instance, chunk, count))

@@ -1,0 +1,1 @@
+"""SQLite: one file per task hub, one writer, groups of commits."""

@@ -1,0 +1,124 @@
+"""Groups of commits: one fsync for every use case that ran while the last one was written.
+
+A use case runs in a savepoint of the open transaction, so that a bad one takes no other with it.
+The commit is a callback behind what is ready on the loop; what waits for the disk (replies, work
+items) is released after it. A commit that fails stops everything: `on_failure` is told, and no
+reply of the group ever leaves.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class CommitCounts:
+    """What the commits of one hub came to."""
+
+    commits: int = 0
+    seconds: float = 0.0
+
+
+class Commits:
+    """The transactions of one hub's writer. Everything here runs on the loop's thread."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        after_commit: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._after_commit = after_commit
+        self._on_failure = on_failure
+        self._is_open = False
+        self._failed = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._then: list[Callable[[], None]] = []
+        self.counts = CommitCounts()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something has been done that is not on the disk yet."""
+        return self._is_open
+
+    @contextmanager
+    def use_case(self) -> Iterator[None]:
+        """What is written inside is part of the next commit, or, after an exception, of none."""
+        self._begin()
+        execute = self._connection.execute
+        then = len(self._then)
+        execute("SAVEPOINT use_case")
+        try:
+            yield
+        except BaseException as error:
+            del self._then[then:]
+            try:
+                execute("ROLLBACK TO use_case")
+                execute("RELEASE use_case")
+            except sqlite3.Error as lost:
+                # The disk has taken the whole transaction with it.
+                self._fail(lost)
+            if isinstance(error, sqlite3.Error):
+                self._fail(error)
+            raise
+        execute("RELEASE use_case")
+
+    def then(self, act: Callable[[], None]) -> None:
+        """Does something in memory once the present group is on the disk."""
+        self._then.append(act)
+
+    async def durable(self) -> None:
+        """Waits until all that has been done and read so far is on the disk."""
+        if not self._is_open:
+            return
+        future = self._loop.create_future()
+        self._waiting.append(future)
+        await future
+
+    def commit(self) -> None:
+        """Writes the open group to the disk, and releases who waits for it."""
+        if not self._is_open or self._failed:
+            return
+        begun = time.perf_counter()
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(error)
+            return
+        self._is_open = False
+        self.counts.commits += 1
+        self.counts.seconds += time.perf_counter() - begun
+        then, self._then = self._then, []
+        for act in then:
+            act()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        self._after_commit()
+
+    def close(self) -> None:
+        """No more commits, not even one that the loop was asked for."""
+        self._failed = True
+
+    def _begin(self) -> None:
+        if self._is_open:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._fail(error)
+            raise
+        self._is_open = True
+        self._loop.call_soon(self.commit)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed:
+            self._failed = True
+            self._on_failure(error)

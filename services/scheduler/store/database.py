@@ -1,0 +1,184 @@
+"""Opens a task hub's file: makes it, checks it, migrates it. Refuses what it cannot trust.
+
+A file that is refused is left as it is: its header is read before SQLite may write to it.
+"""
+
+import fcntl
+import os
+import sqlite3
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from services.scheduler.errors import DataDirectoryError
+from services.scheduler.store.statements import SCHEMA
+
+# "DTHB": tells our files from other SQLite files.
+APPLICATION_ID: Final = 0x44544842
+SCHEMA_VERSION: Final = 1
+# From each earlier version to the next one; every version since 1 can be opened.
+MIGRATIONS: Final[Mapping[int, str]] = {}
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_VERSION_AT: Final = 60
+_APPLICATION_AT: Final = 68
+# What stays of the write-ahead log after a checkpoint has emptied it.
+_WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
+_CACHE_KIB: Final = 16 * 1024
+_BUSY_MS: Final = 5_000
+
+
+class DataDirectory:
+    """The folder of all hubs' files, held by one scheduler at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Takes the folder, making it where it is missing; raises `DataDirectoryError`."""
+        self.path = path
+        self._lock = _take(path)
+
+    def file_of(self, task_hub: str) -> Path:
+        """The file of a task hub, there or not."""
+        return self.path / f"{task_hub}.db"
+
+    def task_hubs(self) -> list[str]:
+        """The hubs that have a file."""
+        return sorted(file.stem for file in self.path.glob("*.db"))
+
+    def set_aside(self, task_hub: str, suffix: str) -> None:
+        """Moves a hub's files out of the way, to be deleted by a person."""
+        file = self.file_of(task_hub)
+        for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+            if name.exists():
+                name.rename(f"{name}.deleted-{suffix}")
+
+    def release(self) -> None:
+        """Lets another scheduler have the folder."""
+        self._lock.close()
+
+
+def _take(path: Path) -> IO[bytes]:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (path / "scheduler.lock").open("ab")
+    except OSError as error:
+        raise DataDirectoryError(
+            f"cannot use the data directory {path}: {error.strerror or error}"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise DataDirectoryError(
+            f"the data directory {path} is in use by another scheduler;"
+            " stop it, or set SCHEDULER_DATA_DIR"
+        ) from error
+    return lock
+
+
+def open_writer(file: Path) -> sqlite3.Connection:
+    """The one connection that writes; raises `DataDirectoryError` and leaves the file as it is."""
+    is_new = _check_header(file)
+    try:
+        connection = _connect(file)
+        if is_new:
+            _create(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # A thread of its own checkpoints, so that no commit pays for it.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+        _migrate(connection)
+        _check_schema(connection)
+    except sqlite3.Error as error:
+        raise DataDirectoryError(f"cannot use {file}: {error}") from error
+    except DataDirectoryError as error:
+        raise DataDirectoryError(f"cannot use {file}: {error}") from None
+    return connection
+
+
+def open_reader(file: Path) -> sqlite3.Connection:
+    """A connection that reads what has been committed."""
+    connection = _connect(file)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def open_checkpointer(file: Path) -> sqlite3.Connection:
+    """A connection that moves the write-ahead log into the file."""
+    connection = _connect(file)
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        file,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        timeout=_BUSY_MS / 1_000,
+    )
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def _check_header(file: Path) -> bool:
+    """Whether the file is still to be made."""
+    try:
+        if not file.exists() or file.stat().st_size == 0:
+            return True
+        if not os.access(file, os.W_OK):
+            raise DataDirectoryError(f"cannot use {file}: it is not writable")
+        with file.open("rb") as opened:
+            header = opened.read(_HEADER_BYTES)
+    except OSError as error:
+        raise DataDirectoryError(f"cannot use {file}: {error.strerror or error}") from error
+    if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
+        raise DataDirectoryError(f"cannot use {file}: it is damaged, or no SQLite file")
+    if _number(header, _APPLICATION_AT) != APPLICATION_ID:
+        raise DataDirectoryError(f"cannot use {file}: it is not a task hub's file")
+    version = _number(header, _VERSION_AT)
+    if version > SCHEMA_VERSION:
+        raise DataDirectoryError(
+            f"cannot use {file}: a newer version of the scheduler made it"
+            f" (schema {version}, this one knows {SCHEMA_VERSION})"
+        )
+    return False
+
+
+def _number(header: bytes, at: int) -> int:
+    return int(struct.unpack_from(">I", header, at)[0])
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    # In one transaction, and before the write-ahead log: the header is then whole or absent.
+    connection.executescript(
+        f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
+        f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    )
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    for step in range(version, SCHEMA_VERSION):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
+        )
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    expected = sqlite3.connect(":memory:")
+    expected.executescript(SCHEMA)
+    if _objects(connection) != _objects(expected):
+        raise DataDirectoryError("its tables are not those of a task hub")
+    expected.close()
+
+
+def _objects(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    ).fetchall()
