@@ -1,6 +1,7 @@
 """A task hub under test, reached as users reach it: with the SDK, or on the bare wire."""
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,18 @@ class Hub:
         state = self.client.wait_for_orchestration_completion(instance_id, timeout=int(seconds))
         assert state is not None
         return state
+
+    def until(
+        self, instance_id: str, holds: Callable[[sdk.OrchestrationState], bool]
+    ) -> sdk.OrchestrationState:
+        """Asks for the instance again and again until this holds; raises `TimeoutError`."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < deadline:
+            state = self.client.get_orchestration_state(instance_id)
+            if state is not None and holds(state):
+                return state
+            time.sleep(0.02)
+        raise TimeoutError(f"{instance_id} did not come to the state that was waited for")
 
     def ran(self, orchestrator: Callable[..., Any] | str, **options: Any) -> sdk.OrchestrationState:
         """Starts an orchestration and gives it once it has ended."""
