@@ -94,17 +94,15 @@ class Hub:
         assert state is not None
         return state
 
-    def until(
-        self, instance_id: str, holds: Callable[[sdk.OrchestrationState], bool]
-    ) -> sdk.OrchestrationState:
-        """Asks for the instance again and again until this holds; raises `TimeoutError`."""
+    def until_status(self, instance_id: str, custom_status: Any) -> sdk.OrchestrationState:
+        """The instance once it shows this custom status; raises `TimeoutError`."""
         deadline = time.monotonic() + SECONDS_MAX
         while time.monotonic() < deadline:
             state = self.client.get_orchestration_state(instance_id)
-            if state is not None and holds(state):
+            if state is not None and state.get_custom_status() == custom_status:
                 return state
             time.sleep(0.02)
-        raise TimeoutError(f"{instance_id} did not come to the state that was waited for")
+        raise TimeoutError(f"{instance_id} never showed the custom status {custom_status!r}")
 
     def ran(self, orchestrator: Callable[..., Any] | str, **options: Any) -> sdk.OrchestrationState:
         """Starts an orchestration and gives it once it has ended."""

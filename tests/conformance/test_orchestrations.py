@@ -252,7 +252,7 @@ def test_another_worker_goes_on_where_one_stopped(hub: Hub) -> None:
 
     with hub.worker(orchestrators=[two_halves], activities=[echo]):
         instance_id = hub.client.schedule_new_orchestration(two_halves)
-        hub.until(instance_id, lambda state: state.get_custom_status() == "half")
+        hub.until_status(instance_id, "half")
     hub.client.raise_orchestration_event(instance_id, "go")
     with hub.worker(orchestrators=[two_halves], activities=[echo]):
         assert hub.ended(instance_id).get_output() == ["first", "second"]

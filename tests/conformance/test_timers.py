@@ -170,7 +170,7 @@ def test_a_timer_fires_while_no_worker_is_there(hub: Hub) -> None:
 
     with hub.worker(orchestrators=[sleeper]):
         instance_id = hub.client.schedule_new_orchestration(sleeper)
-        hub.until(instance_id, lambda state: state.get_custom_status() == "asleep")
+        hub.until_status(instance_id, "asleep")
     with hub.worker(orchestrators=[sleeper]):
         assert hub.ended(instance_id).get_output() == "awake"
 
