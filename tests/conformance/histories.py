@@ -23,3 +23,17 @@ def execution_id(events: Sequence[history.HistoryEvent]) -> str | None:
     instance = of(history.ExecutionStartedEvent, events)[0].orchestration_instance
     assert instance is not None
     return instance.execution_id
+
+
+def numbered(events: Sequence[history.HistoryEvent]) -> list[tuple[str, int]]:
+    """What happened, each with the number of the action that it is about, or -1."""
+    return list(zip(kinds(events), map(_number, events), strict=True))
+
+
+def _number(event: history.HistoryEvent) -> int:
+    # A result has no number of its own: it names the action that it answers.
+    named = getattr(event, "task_scheduled_id", getattr(event, "timer_id", None))
+    if named is None:
+        return event.event_id
+    assert event.event_id == -1
+    return int(named)

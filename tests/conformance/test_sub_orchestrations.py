@@ -1,14 +1,17 @@
 import json
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from durabletask import history, task
 from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.task import RetryPolicy
 
 from tests.conformance.histories import execution_id, kinds, of
 from tests.conformance.hub import SECONDS_MAX, Hub, Steps
 
+THRICE = RetryPolicy(first_retry_interval=timedelta(0), max_number_of_attempts=3)
 FALSY: list[Any] = [0, "", False, None, [], {}]
 
 
@@ -230,3 +233,49 @@ def test_a_child_and_an_activity_run_at_the_same_time(hub: Hub) -> None:
 
     with hub.worker(orchestrators=[parent, opener], activities=[held, opens]):
         assert hub.ran(parent).get_output() == [True, "opened"]
+
+
+def test_a_retried_child_is_created_again_under_its_id(hub: Hub) -> None:
+    attempts: list[str] = []
+
+    def child(ctx: task.OrchestrationContext, _: object) -> str:
+        attempts.append(ctx.instance_id)
+        if len(attempts) < 3:
+            raise ConnectionError(f"attempt {len(attempts)}")
+        return "third"
+
+    def parent(ctx: task.OrchestrationContext, _: object) -> Steps:
+        return (yield ctx.call_sub_orchestrator(child, input="in", retry_policy=THRICE))
+
+    with hub.worker(orchestrators=[parent, child]):
+        state = hub.ran(parent)
+    child_id = f"{state.instance_id}:0001"
+    assert state.get_output() == "third"
+    assert attempts == [child_id] * 3
+    events = hub.client.get_orchestration_history(state.instance_id)
+    created = of(history.SubOrchestrationInstanceCreatedEvent, events)
+    assert [(one.event_id, one.instance_id, one.input) for one in created] == [
+        (1, child_id, '"in"')
+    ] * 3
+    of_child = hub.client.get_orchestration_state(child_id)
+    assert of_child is not None
+    assert (of_child.runtime_status.name, of_child.failure_details) == ("COMPLETED", None)
+    assert kinds(hub.client.get_orchestration_history(child_id)).count("ExecutionStarted") == 1
+
+
+def test_a_child_that_always_fails_fails_its_parent_with_its_last_failure(hub: Hub) -> None:
+    attempts: list[int] = []
+
+    def child(_: task.OrchestrationContext, __: object) -> None:
+        attempts.append(1)
+        raise ConnectionError(f"attempt {len(attempts)}")
+
+    def parent(ctx: task.OrchestrationContext, _: object) -> Steps:
+        yield ctx.call_sub_orchestrator(child, retry_policy=THRICE)
+
+    with hub.worker(orchestrators=[parent, child]):
+        details = hub.ran(parent).failure_details
+    assert len(attempts) == 3
+    assert details is not None
+    assert details.inner_failure is not None
+    assert details.inner_failure.message == "attempt 3"
