@@ -59,8 +59,7 @@ class Hub:
             token_credential=None,
             secure_channel=False,
             concurrency_options=concurrency,
-            logger=_QUIET,
-            **options,
+            **{"logger": _QUIET, **options},
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)

@@ -185,8 +185,9 @@ def test_the_clock_is_the_histories_and_the_same_in_every_replay(hub: Hub) -> No
     assert times == sorted(times)
     assert times[0] < times[-1]
     events = hub.client.get_orchestration_history(state.instance_id)
-    turns = [event.timestamp.replace(tzinfo=None) for event in events
-             if isinstance(event, history.OrchestratorStartedEvent)]  # fmt: skip
+    turns = [
+        one.timestamp.replace(tzinfo=None) for one in of(history.OrchestratorStartedEvent, events)
+    ]
     assert turns[:4] == times
 
 
@@ -227,7 +228,7 @@ def test_workers_share_the_work(hub: Hub) -> None:
     one_at_a_time = ConcurrencyOptions(maximum_concurrent_activity_work_items=1)
 
     def meet(_: task.ActivityContext, __: object) -> str:
-        meeting.wait(4)
+        meeting.wait(3)
         return "met"
 
     def meet_twice(ctx: task.OrchestrationContext, _: object) -> Steps:
