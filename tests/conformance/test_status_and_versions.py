@@ -328,6 +328,7 @@ def test_a_version_that_one_worker_rejects_waits_for_another(hub: Hub) -> None:
     refusals = Refusals()
     logger = logging.getLogger(hub.fresh("conformance.rejecting"))
     logger.setLevel(logging.INFO)
+    logger.propagate = False
     logger.addHandler(refusals)
 
     def serve(worker: DurableTaskSchedulerWorker, version: str) -> None:
