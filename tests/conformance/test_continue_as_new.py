@@ -210,6 +210,7 @@ def test_a_child_that_continues_as_new_answers_its_parent_once(hub: Hub) -> None
 
 def test_a_child_of_the_last_generation_does_not_answer_the_next(hub: Hub) -> None:
     def child(ctx: task.OrchestrationContext, _: object) -> Steps:
+        ctx.set_custom_status("waits")
         return (yield ctx.wait_for_external_event("end"))
 
     def parent(ctx: task.OrchestrationContext, generation: int) -> Steps:
@@ -227,6 +228,7 @@ def test_a_child_of_the_last_generation_does_not_answer_the_next(hub: Hub) -> No
         hub.until_status(instance_id, 2)
         for generation in (1, 2):
             child_id = f"{instance_id}/{generation}"
+            hub.until_status(child_id, "waits")
             hub.client.raise_orchestration_event(child_id, "end", data=generation)
             assert hub.ended(child_id).get_output() == generation
         assert hub.ended(instance_id).get_output() == 2

@@ -198,6 +198,7 @@ def test_an_unregistered_child_fails(hub: Hub) -> None:
 
 def test_a_child_outlives_a_parent_that_does_not_wait(hub: Hub) -> None:
     def late(ctx: task.OrchestrationContext, _: object) -> Steps:
+        ctx.set_custom_status("waits")
         return (yield ctx.wait_for_external_event("end"))
 
     def parent(ctx: task.OrchestrationContext, _: object) -> str:
@@ -208,6 +209,7 @@ def test_a_child_outlives_a_parent_that_does_not_wait(hub: Hub) -> None:
         state = hub.ran(parent)
         events = hub.client.get_orchestration_history(state.instance_id)
         child_id = f"{state.instance_id}:0001"
+        hub.until_status(child_id, "waits")
         hub.client.raise_orchestration_event(child_id, "end", data="later")
         assert hub.ended(child_id).get_output() == "later"
     assert state.get_output() == "gone"
