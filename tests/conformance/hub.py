@@ -1,6 +1,7 @@
 """A task hub under test, reached as users reach it: with the SDK, or on the bare wire."""
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,8 +59,7 @@ class Hub:
             token_credential=None,
             secure_channel=False,
             concurrency_options=concurrency,
-            logger=_QUIET,
-            **options,
+            **{"logger": _QUIET, **options},
         )
         for orchestrator in orchestrators:
             worker.add_orchestrator(orchestrator)
@@ -92,6 +92,16 @@ class Hub:
         state = self.client.wait_for_orchestration_completion(instance_id, timeout=int(seconds))
         assert state is not None
         return state
+
+    def until_status(self, instance_id: str, custom_status: Any) -> sdk.OrchestrationState:
+        """The instance once it shows this custom status; raises `TimeoutError`."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while time.monotonic() < deadline:
+            state = self.client.get_orchestration_state(instance_id)
+            if state is not None and state.get_custom_status() == custom_status:
+                return state
+            time.sleep(0.02)
+        raise TimeoutError(f"{instance_id} never showed the custom status {custom_status!r}")
 
     def ran(self, orchestrator: Callable[..., Any] | str, **options: Any) -> sdk.OrchestrationState:
         """Starts an orchestration and gives it once it has ended."""
