@@ -1,6 +1,7 @@
 """A task hub under test, reached as users reach it: with the SDK, or on the bare wire."""
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,13 @@ class Hub:
     def ran(self, orchestrator: Callable[..., Any] | str, **options: Any) -> sdk.OrchestrationState:
         """Starts an orchestration and gives it once it has ended."""
         return self.ended(self.client.schedule_new_orchestration(orchestrator, **options))
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Returns once it is true; for what no call waits for."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while not true():
+            assert time.monotonic() < deadline, "it did not become true"
+            time.sleep(0.02)
 
 
 class _WithMetadata(
