@@ -249,7 +249,7 @@ def test_a_call_from_elsewhere_waits_for_the_end_of_the_section(hub: Hub) -> Non
         caller = hub.client.schedule_new_orchestration(ask, input=[key, "add", 1])
         # An entity that nobody holds answers meanwhile: the caller had its turn.
         assert hub.ran(ask, input=[hub.fresh(), "add", 2]).get_output() == 2
-        state = hub.client.get_orchestration_state(caller)
+        state = hub.client.wait_for_orchestration_start(caller)
         assert state is not None
         assert state.runtime_status.name == "RUNNING"
         let_go(hub, holder)
