@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import grpc
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf import message_factory
 from google.protobuf.wrappers_pb2 import StringValue
 
 from tests.conformance.hub import SECONDS_MAX, Hub
 
+METHODS: Final = tuple(pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"].methods)
 # Long enough for a work item that is ready to arrive, were it on its way.
 IDLE_SECONDS: Final = 0.4
 
@@ -209,3 +211,10 @@ def text(value: str | None) -> StringValue | None:
 def seconds_since(began: float) -> float:
     """How long ago `time.monotonic()` was this."""
     return time.monotonic() - began
+
+
+def answer_to_nothing(stub: Any, method: Any, *, seconds: float) -> object:
+    """What a method answers to an empty request; of a stream, what comes first."""
+    empty = message_factory.GetMessageClass(method.input_type)()
+    answer: object = getattr(stub, method.name)(empty, timeout=seconds)
+    return next(iter(answer), None) if method.server_streaming else answer  # type: ignore[call-overload]  # a stream
