@@ -107,6 +107,13 @@ class Hub:
         """Starts an orchestration and gives it once it has ended."""
         return self.ended(self.client.schedule_new_orchestration(orchestrator, **options))
 
+    def until(self, true: Callable[[], object]) -> None:
+        """Returns once it is true; for what no call waits for."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while not true():
+            assert time.monotonic() < deadline, "it did not become true"
+            time.sleep(0.02)
+
 
 class _WithMetadata(
     grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
