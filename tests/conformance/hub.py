@@ -1,6 +1,7 @@
 """A task hub under test, reached as users reach it: with the SDK, or on the bare wire."""
 
 import logging
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,22 @@ class Hub:
     def ran(self, orchestrator: Callable[..., Any] | str, **options: Any) -> sdk.OrchestrationState:
         """Starts an orchestration and gives it once it has ended."""
         return self.ended(self.client.schedule_new_orchestration(orchestrator, **options))
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Looks again and again until it is true: for what nothing on the wire announces."""
+        deadline = time.monotonic() + SECONDS_MAX
+        while not true():
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.01)
+
+    def until_it_is(self, status: str, instance_id: str) -> None:
+        """Waits until the instance has this status."""
+
+        def has_it() -> bool:
+            state = self.client.get_orchestration_state(instance_id)
+            return state is not None and state.runtime_status.name == status
+
+        self.until(has_it)
 
 
 class _WithMetadata(
