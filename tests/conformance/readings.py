@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -51,6 +52,11 @@ def execution_of(hub: Hub, instance_id: str) -> str:
     assert instance is not None
     assert instance.execution_id is not None
     return instance.execution_id
+
+
+def middle(earlier: datetime, later: datetime) -> datetime:
+    """A moment between: whether a range holds its ends is left open."""
+    return earlier + (later - earlier) / 2
 
 
 @contextmanager
