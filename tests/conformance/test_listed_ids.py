@@ -10,6 +10,13 @@ from tests.conformance.readings import middle, state_of
 from tests.conformance.waiting import GO, echo, fails, waits_for_go
 
 
+def clock_of(hub: Hub) -> datetime:
+    """A moment of the scheduler's own clock, before what it does from now on."""
+    instance_id = hub.client.schedule_new_orchestration(waits_for_go)
+    hub.client.terminate_orchestration(instance_id)
+    return state_of(hub, instance_id).createdTimestamp.ToDatetime(UTC)
+
+
 def listed(hub: Hub, since: datetime, size: int | None = None, **options: Any) -> list[str]:
     """The ids of every page, from this time of completion on."""
     ids, token = [], None
@@ -40,14 +47,14 @@ def completed_at(hub: Hub, instance_id: str) -> datetime:
 
 
 def test_ids_are_listed_in_the_order_of_completion(hub: Hub) -> None:
-    begin = datetime.now(UTC)
+    begin = clock_of(hub)
     with hub.worker(orchestrators=[waits_for_go]):
         ids = ended_in_order(hub, 3)
     assert [each for each in listed(hub, begin) if each in ids] == ids
 
 
 def test_pages_of_ids_hold_every_id_once(hub: Hub) -> None:
-    begin = datetime.now(UTC)
+    begin = clock_of(hub)
     with hub.worker(orchestrators=[waits_for_go]):
         ids = ended_in_order(hub, 5)
     for size in (1, 2, 5, 6):
@@ -55,7 +62,7 @@ def test_pages_of_ids_hold_every_id_once(hub: Hub) -> None:
 
 
 def test_what_ends_between_two_pages_comes_last(hub: Hub) -> None:
-    begin = datetime.now(UTC)
+    begin = clock_of(hub)
     with hub.worker(orchestrators=[waits_for_go]):
         ids = ended_in_order(hub, 2)
         page = hub.client.list_instance_ids(completed_time_from=begin, page_size=1)
@@ -70,7 +77,7 @@ def test_what_ends_between_two_pages_comes_last(hub: Hub) -> None:
 
 
 def test_ids_are_listed_by_status(hub: Hub) -> None:
-    begin = datetime.now(UTC)
+    begin = clock_of(hub)
     with hub.worker(orchestrators=[echo, fails, waits_for_go]):
         completed = hub.ran(echo).instance_id
         failed = hub.ran(fails, input="listed").instance_id
@@ -103,7 +110,7 @@ def test_ids_are_listed_by_the_time_of_completion(hub: Hub) -> None:
 
 
 def test_what_has_not_ended_is_not_listed(hub: Hub) -> None:
-    begin = datetime.now(UTC)
+    begin = clock_of(hub)
     with hub.worker(orchestrators=[waits_for_go]):
         started = hub.client.schedule_new_orchestration(waits_for_go)
         [ended] = ended_in_order(hub, 1)

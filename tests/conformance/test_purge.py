@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -11,6 +11,7 @@ from tests.conformance.readings import middle, refused, status_of
 from tests.conformance.waiting import GO, echo, fails, waits_for_go
 
 BATCH_MAX = 500
+A_MOMENT = timedelta(milliseconds=1)
 
 
 def parent(ctx: task.OrchestrationContext, child_ids: list[str]) -> Steps:
@@ -151,15 +152,15 @@ def test_a_purge_by_time_deletes_what_was_created_in_it(hub: Hub) -> None:
 
 
 def test_a_purge_by_status_leaves_the_other_statuses(hub: Hub) -> None:
-    begin = datetime.now(UTC)
     with hub.worker(orchestrators=[echo, fails, waits_for_go]):
-        completed = hub.ran(echo).instance_id
+        first = hub.ran(echo)
+        completed = first.instance_id
         failed = hub.ran(fails, input="to be purged").instance_id
         terminated = hub.client.schedule_new_orchestration(waits_for_go)
         hub.client.terminate_orchestration(terminated)
         hub.ended(terminated)
     result = hub.client.purge_orchestrations_by(
-        created_time_from=begin,
+        created_time_from=first.created_at - A_MOMENT,
         runtime_status=[OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED],
     )
     assert result.deleted_instance_count == 2
@@ -169,12 +170,12 @@ def test_a_purge_by_status_leaves_the_other_statuses(hub: Hub) -> None:
 
 
 def test_a_purge_by_time_leaves_what_still_runs(hub: Hub) -> None:
-    begin = datetime.now(UTC)
     with hub.worker(orchestrators=[echo, waits_for_go]):
-        finished = hub.ran(echo).instance_id
+        first = hub.ran(echo)
+        finished = first.instance_id
         started = hub.client.schedule_new_orchestration(waits_for_go)
         hub.client.wait_for_orchestration_start(started)
-        result = hub.client.purge_orchestrations_by(created_time_from=begin)
+        result = hub.client.purge_orchestrations_by(created_time_from=first.created_at - A_MOMENT)
         assert result.deleted_instance_count == 1
         assert status_of(hub, finished) == "MISSING"
         hub.client.raise_orchestration_event(started, GO, data="unharmed")
