@@ -69,7 +69,8 @@ def test_the_state_tells_when_the_orchestration_was_created_changed_and_ended(hu
         stamp.ToDatetime(UTC)
         for stamp in (state.createdTimestamp, state.lastUpdatedTimestamp, state.completedTimestamp)
     )
-    assert begin < created < completed <= updated < end
+    assert begin < created < completed < end
+    assert created < updated < end
 
 
 def test_what_has_not_ended_has_no_time_of_its_end(hub: Hub) -> None:
