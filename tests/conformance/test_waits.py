@@ -46,8 +46,8 @@ def test_a_deadline_on_the_wire_is_told_as_exceeded(hub: Hub) -> None:
     hub.client.terminate_orchestration(instance_id)
 
 
-# None at all, and one of 300 years: beyond what nanoseconds of 64 bits can count.
-@pytest.mark.parametrize("seconds", [None, 1e10])
+# None at all, and one of 150 years: some clients send what they take for the end of time.
+@pytest.mark.parametrize("seconds", [None, 5e9])
 def test_a_wait_without_an_end_lasts_until_the_orchestration_ends(
     hub: Hub, seconds: float | None
 ) -> None:
