@@ -108,11 +108,20 @@ class Hub:
         return self.ended(self.client.schedule_new_orchestration(orchestrator, **options))
 
     def until(self, true: Callable[[], object]) -> None:
-        """Returns once it is true; for what no call waits for."""
+        """Looks again and again until it is true: for what nothing on the wire announces."""
         deadline = time.monotonic() + SECONDS_MAX
         while not true():
-            assert time.monotonic() < deadline, "it did not become true"
-            time.sleep(0.02)
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.01)
+
+    def until_it_is(self, status: str, instance_id: str) -> None:
+        """Waits until the instance has this status."""
+
+        def has_it() -> bool:
+            state = self.client.get_orchestration_state(instance_id)
+            return state is not None and state.runtime_status.name == status
+
+        self.until(has_it)
 
 
 class _WithMetadata(
