@@ -26,5 +26,6 @@ class PatientBackend(InMemoryOrchestrationBackend):
         predicate: Callable[[OrchestrationInstance], bool],
         timeout: float | None,
     ) -> OrchestrationInstance | None:
-        patience = threading.TIMEOUT_MAX if timeout is None else timeout
+        # gRPC gives a call without a deadline one that is further away than a thread can wait.
+        patience = min(threading.TIMEOUT_MAX if timeout is None else timeout, threading.TIMEOUT_MAX)
         return super()._wait_for_state(instance_id, predicate, patience)
