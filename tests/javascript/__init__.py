@@ -1,0 +1,1 @@
+"""The official JavaScript SDK, as its programs use it, against our scheduler."""
