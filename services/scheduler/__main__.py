@@ -4,13 +4,16 @@ import sys
 
 from services.scheduler.errors import SchedulerError, StoreFailedError
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.usage import USAGE
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.logs import configure_logging
 
 
 def main() -> int:
-    """Runs the scheduler; 0 after a stop, 2 when it cannot start as it was told to."""
+    """Runs the scheduler; 0 after a stop, 2 when it cannot start, or cannot go on."""
+    if sys.argv[1:]:
+        return _explain(sys.argv[1:])
     try:
         settings = SchedulerSettings.read(Environment.of_process())
         configure_logging(level=settings.log_level, style=settings.log_format)
@@ -23,6 +26,14 @@ def main() -> int:
     except (SettingsError, SchedulerError) as error:
         print(f"the scheduler cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
+
+
+def _explain(arguments: list[str]) -> int:
+    if arguments in (["--help"], ["-h"]):
+        print(USAGE)  # noqa: T201 - for a person
+        return 0
+    print(f"unknown argument: {arguments[0]}\n\n{USAGE}", file=sys.stderr)  # noqa: T201 - for a person
+    return 2
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The scheduler's composition root: it picks the parts, starts them, and stops them in order."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from datetime import timedelta
@@ -21,7 +22,6 @@ log = logging.getLogger(__name__)
 
 # What workers have in the air may still be answered in this time,
 _DRAIN_SECONDS: Final = 3.0
-_DRAIN_LOOK_SECONDS: Final = 0.05
 # and what has been asked be answered in this.
 _STOP_GRACE_SECONDS: Final = 1.0
 _PURGED_A_COMMIT: Final = 200
@@ -126,10 +126,9 @@ class _Scheduler:
 
 async def _drained(hubs: TaskHubs) -> None:
     """Returns once workers have answered what they have, or the time for that is over."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _DRAIN_SECONDS
-    while loop.time() < end and any(any(hub.dispatcher.in_air().values()) for hub in hubs.opened):
-        await asyncio.sleep(_DRAIN_LOOK_SECONDS)
+    drained = (hub.dispatcher.drained.wait() for hub in hubs.opened)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*drained), _DRAIN_SECONDS)
 
 
 def _bind_grpc(settings: SchedulerSettings, service: TaskHubService) -> tuple[grpc.aio.Server, int]:

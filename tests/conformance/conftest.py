@@ -10,12 +10,12 @@ from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from scripts.local_stack import LocalStack
 from tests.conformance.hub import Hub
 
-HUBS: Final = tuple(f"hub-{number:03}" for number in range(400))
+HUBS: Final = tuple(f"hub-{number:03}" for number in range(100))
 
 
 @pytest.fixture(scope="session")
 def new_hub_name(request: pytest.FixtureRequest) -> Callable[[], str]:
-    """Names the hub of the next test: its own with ours, a shared one with another's."""
+    """Names another hub: a fresh one with ours, always the same with another's."""
     if request.config.getoption("--endpoint"):
         return lambda: str(request.config.getoption("--taskhub"))
     numbers = count()
@@ -37,14 +37,19 @@ def endpoint(
         yield stack.endpoint
 
 
+@pytest.fixture(scope="module")
+def hub_name(new_hub_name: Callable[[], str]) -> str:
+    """The hub that a module's tests share."""
+    return new_hub_name()
+
+
 @pytest.fixture
-def hub(endpoint: str, new_hub_name: Callable[[], str]) -> Iterator[Hub]:
-    """A task hub for this test."""
-    name = new_hub_name()
+def hub(endpoint: str, hub_name: str) -> Iterator[Hub]:
+    """The task hub for this test, and a client of it."""
     with DurableTaskSchedulerClient(
         host_address=endpoint.rsplit("://", maxsplit=1)[-1],
-        taskhub=name,
+        taskhub=hub_name,
         token_credential=None,
         secure_channel=False,
     ) as client:
-        yield Hub(endpoint=endpoint, name=name, client=client)
+        yield Hub(endpoint=endpoint, name=hub_name, client=client)

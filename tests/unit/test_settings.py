@@ -6,6 +6,7 @@ import pytest
 
 from services.client.settings import ClientSettings
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.usage import MEANINGS
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.worker.settings import WorkerSettings
@@ -31,6 +32,12 @@ def test_the_example_shows_the_defaults(service: Any) -> None:
     # RUNS_IN_CONTAINER changes a default by itself; it is what our images set.
     values = {k: v for k, v in example_settings().items() if k != "RUNS_IN_CONTAINER"}
     assert service.read(Environment(values)) == service.read(Environment({}))
+
+
+def test_the_schedulers_help_names_every_setting() -> None:
+    environment = Environment({})
+    SchedulerSettings.read(environment)
+    assert set(MEANINGS) == set(environment.names)
 
 
 def test_every_bad_setting_of_a_worker_is_told_with_its_value_and_what_is_allowed() -> None:

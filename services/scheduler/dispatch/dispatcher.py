@@ -34,7 +34,7 @@ _TOKEN_HEAD_CHARS_MAX: Final = 20
 class Source(Protocol):
     """Where work comes from: the hub."""
 
-    def prepare(self, work: Work, token: str) -> Prepared | None:
+    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
         """The work item to send; None where there is nothing left to do."""
 
     def count_deliveries(self, works: Iterable[Work]) -> None:
@@ -50,7 +50,7 @@ class Source(Protocol):
 class _NoSource:
     """Before there is a hub there is no work."""
 
-    def prepare(self, work: Work, token: str) -> Prepared | None:
+    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
         raise NotImplementedError
 
     def count_deliveries(self, works: Iterable[Work]) -> None:
@@ -80,6 +80,8 @@ class Dispatcher:
         self._count = 0
         self._order = 0
         self._stopped = False
+        # Set once, after `pause`, all that workers have has been answered or given back.
+        self.drained = asyncio.Event()
 
     def serve(self, source: Source) -> None:
         """Where work comes from."""
@@ -153,6 +155,7 @@ class Dispatcher:
         lease = self._leases.pop(token, None)
         if lease is None:
             return None
+        self._look_if_drained()
         lease.stream.give_back(lease)
         if lease.stream.reserved_for == lease.work.key:
             lease.stream.reserved_for = None
@@ -219,6 +222,11 @@ class Dispatcher:
     def pause(self) -> None:
         """Gives no more work; streams stay, answers are taken."""
         self._stopped = True
+        self._look_if_drained()
+
+    def _look_if_drained(self) -> None:
+        if self._stopped and not self._leases:
+            self.drained.set()
 
     def stop(self) -> None:
         """Ends the streams."""
@@ -321,7 +329,7 @@ class Dispatcher:
     def _give(self, work: Work, order: int, stream: WorkerStream) -> None:
         self._count += 1
         token = f"{work.kind[0]}{work.seq}-{self._run_id}-{self._count}"
-        prepared = self._source.prepare(work, token)
+        prepared = self._source.prepare(work, token, stream.terms)
         if prepared is None:
             if stream.reserved_for == work.key:
                 stream.reserved_for = None

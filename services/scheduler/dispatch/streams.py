@@ -35,6 +35,8 @@ class Terms:
     limits: Mapping[Kind, int]
     filters: Mapping[Kind, Filter] | None
     worker_id: str = ""
+    # Long histories are fetched by the worker, and not sent with the work item.
+    streams_history: bool = False
 
     @classmethod
     def of(cls, request: pb.GetWorkItemsRequest, worker_id: str) -> "Terms":
@@ -50,6 +52,7 @@ class Terms:
             limits={kind: limit or DEFAULT_LIMIT for kind, limit in asked.items()},
             filters=_filters_of(request) if request.HasField("workItemFilters") else None,
             worker_id=worker_id or request.worker_instance_id,
+            streams_history=pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities,
         )
 
     def accepts(self, kind: Kind, name: str, version: str | None) -> bool:

@@ -69,17 +69,11 @@ def _wait(test: Callable[[Any], bool]) -> Answer:
         hub = call.hub().hub
         response = await hub.wait(call.request, test)
         await hub.durable()
-        state = response.orchestrationState
-        if response.exists and not test(_Seen(Status(state.orchestrationStatus))):
+        if call.hubs.stopping:
             raise StoppingError
         return response
 
     return answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    status: Status
 
 
 def _query(query: Callable[[Any], reads.Query[Any]]) -> Answer:

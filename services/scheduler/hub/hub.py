@@ -69,9 +69,12 @@ class Hub:
     async def wait(
         self, request: pb.GetInstanceRequest, test: Callable[[InstanceRow], bool]
     ) -> pb.GetInstanceResponse:
-        """The state of an instance once it passes a test; at once where there is none."""
+        """The state of an instance once it passes a test, or once it has been purged.
+
+        A missing one is waited for: it may be started yet.
+        """
         row = self._store.find_instance(request.instanceId)
-        if row is not None and not test(row):
+        if row is None or not test(row):
             await self._parts.waiters.wait(request.instanceId, test)
         return self.get(request)
 

@@ -76,10 +76,11 @@ class TaskHubs:
         log.info("task hub %s deleted; its file is set aside", name)
 
     def pause(self) -> None:
-        """Takes no new work, on the way to a stop."""
+        """Takes no new work, on the way to a stop; who waits for an instance waits no longer."""
         self._stopping = True
         for hub in self.opened:
             hub.dispatcher.pause()
+            hub.waiters.close()
 
     def close(self) -> None:
         """Closes all hubs and lets go of the data directory."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.scheduler.dispatch.items import Lease, Prepared, Work
+from services.scheduler.dispatch.streams import Terms
 from services.scheduler.engine import events, limits
 from services.scheduler.engine.completion import refuse
 from services.scheduler.engine.effects import Decision
@@ -23,6 +24,8 @@ from services.scheduler.store.rows import InstanceRow
 
 log = logging.getLogger(__name__)
 
+# A worker that can fetch a history fetches those above this: a stream is no place for megabytes.
+HISTORY_INLINE_BYTES_MAX: Final = 1024 * 1024
 # What a new execution takes over from the inbox of the one before: what is meant for the instance.
 _FOR_ANY_EXECUTION: Final = frozenset({"eventRaised", "executionSuspended", "executionResumed"})
 
@@ -46,7 +49,7 @@ class Turns:
         self._store = parts.store
         self._router = router
 
-    def prepare(self, work: Work, token: str) -> Prepared | None:
+    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
         """The work item of an instance's next turn; None where nothing is due."""
         row = self._store.load_instance(work.seq)
         if row is None or row.status.is_terminal or row.status == Status.SUSPENDED:
@@ -63,7 +66,11 @@ class Turns:
         )
         if row.trace is not None:
             head.orchestrationTraceContext.ParseFromString(row.trace)
-        payload = orchestrator_item(head, execution.chunks, token)
+        past = execution.chunks
+        if terms.streams_history and sum(map(len, past)) > HISTORY_INLINE_BYTES_MAX:
+            head.requiresHistoryStreaming = True
+            past = ()
+        payload = orchestrator_item(head, past, token)
         return Prepared(payload=payload, memo=turn)
 
     def _next_turn(self, row: InstanceRow) -> Turn | None:

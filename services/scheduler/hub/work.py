@@ -71,14 +71,14 @@ class WorkDesk:
 
     # The dispatcher's source
 
-    def prepare(self, work: Work, token: str) -> Prepared | None:
+    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
         """The work item to send; None where there is nothing left to do."""
         if work.kind is Kind.ACTIVITY:
             request = self._store.request_of(work.seq)
             return None if request is None else Prepared(payload=activity_item(request, token))
         if work.kind is Kind.ENTITY:
             return self._batches.prepare(work, token)
-        return self._turns.prepare(work, token)
+        return self._turns.prepare(work, token, terms)
 
     def count_deliveries(self, works: Iterable[Work]) -> None:
         """Remembers, in their rows, that deliveries have ended their stream."""
