@@ -55,24 +55,22 @@ def _measure(name: str, folder: Path, options: argparse.Namespace) -> float:
             log = folder / f"worker-{number}.log"
             workers.enter_context(_part(["worker", address], log))
         before = _cpu_seconds(pid)
-        seconds = _run(address, options)
+        seconds = _run(address, options.orders, options.batch_size)
         cost = (_cpu_seconds(pid) - before) / options.orders
-    rate = options.orders / seconds
+    rate: float = options.orders / seconds
     print(f"{name:10} {rate:6.0f} orders/s  scheduler CPU {cost * 1e3:.2f} ms/order", flush=True)
     return rate
 
 
-def _run(address: str, options: argparse.Namespace) -> float:
+def _run(address: str, orders: int, batch_size: int) -> float:
     with DurableTaskSchedulerClient(
         host_address=address, taskhub="default", token_credential=None, secure_channel=False
     ) as client:
         begun = time.perf_counter()
-        instance_id = client.schedule_new_orchestration(
-            "submission", input=[options.orders, options.batch_size]
-        )
+        instance_id = client.schedule_new_orchestration("submission", input=[orders, batch_size])
         state = client.wait_for_orchestration_completion(instance_id, timeout=_WAIT_SECONDS)
         seconds = time.perf_counter() - begun
-    if state is None or state.serialized_output != str(options.orders):
+    if state is None or state.serialized_output != str(orders):
         raise SystemExit(f"the submission did not complete: {state}")
     return seconds
 
@@ -109,8 +107,7 @@ def _part(arguments: list[str], log: Path) -> Iterator[int]:
 
 def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    ticks: int = int(fields[11]) + int(fields[12])
-    return ticks / _CLOCK_TICKS
+    return float(int(fields[11]) + int(fields[12])) / _CLOCK_TICKS
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ streams is set apart: delayed, delivered alone, and given up in the end.
 import asyncio
 import heapq
 import logging
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -28,7 +29,7 @@ _SUSPECT_SECONDS_MAX: Final = 60.0
 _ABANDONED_SECONDS: Final = 0.1
 _ABANDONED_SECONDS_MAX: Final = 5.0
 _DOUBLINGS_MAX: Final = 16
-_TOKEN_HEAD_CHARS_MAX: Final = 20
+_ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
 class Source(Protocol):
@@ -243,6 +244,11 @@ class Dispatcher:
         """The streams that are open."""
         return tuple(self._streams)
 
+    @property
+    def leases(self) -> int:
+        """How many answers are to be expected."""
+        return len(self._leases)
+
     def waiting(self) -> dict[Kind, int]:
         """How much work is ready or asleep, by kind."""
         counts = self._shelves.count()
@@ -328,7 +334,7 @@ class Dispatcher:
 
     def _give(self, work: Work, order: int, stream: WorkerStream) -> None:
         self._count += 1
-        token = f"{work.kind[0]}{work.seq}-{self._run_id}-{self._count}"
+        token = f"{work.kind[0]}{work.instance}.{work.seq}-{self._run_id}-{self._count}"
         prepared = self._source.prepare(work, token, stream.terms)
         if prepared is None:
             if stream.reserved_for == work.key:
@@ -347,7 +353,7 @@ class Dispatcher:
         stream.take(lease, prepared.payload)
 
 
-def row_of(token: str) -> int | None:
-    """The row that a token of ours names; None for what is no token of ours."""
-    head = token.partition("-")[0]
-    return int(head[1:]) if head[1:].isdecimal() and len(head) < _TOKEN_HEAD_CHARS_MAX else None
+def activity_of(token: str) -> tuple[int, int] | None:
+    """The instance and the `seq` of the activity that a token names; None if it names none."""
+    named = _ACTIVITY_TOKEN.match(token)
+    return None if named is None else (int(named[1]), int(named[2]))

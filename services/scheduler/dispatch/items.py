@@ -20,13 +20,14 @@ class Kind(StrEnum):
 class Work:
     """Something to do: a row of the store, and what workers choose by.
 
-    `deliveries` is how many deliveries running have ended their stream.
+    `instance` is whose activity it is, `deliveries` how many running have ended their stream.
     """
 
     kind: Kind
     seq: int
     name: str
     version: str | None = None
+    instance: int = 0
     deliveries: int = 0
 
     @property

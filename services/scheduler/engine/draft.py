@@ -22,12 +22,27 @@ class Draft:
     ending: Ending | None = None
     replaces: bool = False
     next_execution: tuple[pb.HistoryEvent, ...] = ()
+    tags: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tags = dict(self.instance.started.tags)
 
     def scheduling(self, action_id: int) -> pb.HistoryEvent:
         """A new event under an action's id, already in the history, to be filled in."""
         event = pb.HistoryEvent(eventId=action_id, timestamp=events.stamp(self.now))
         self.history.append(event)
         return event
+
+    def tag(
+        self,
+        event: pb.TaskScheduledEvent | pb.SubOrchestrationInstanceCreatedEvent,
+        action: pb.ScheduleTaskAction | pb.CreateSubOrchestrationAction,
+    ) -> None:
+        """Tags what is scheduled: its own tags over those of its orchestration."""
+        if self.tags:
+            event.tags.update(self.tags)
+        if action.tags:
+            event.tags.update(action.tags)
 
     def done(self) -> Decision:
         """The decision."""

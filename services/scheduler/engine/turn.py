@@ -62,8 +62,7 @@ def _schedule_task(draft: Draft, action: pb.OrchestratorAction) -> None:
     scheduled.name = task.name
     copy_optional(task, scheduled, ("version", "input", "parentTraceContext"))
     # An activity inherits its orchestration's tags, its own coming first.
-    scheduled.tags.update(draft.instance.started.tags)
-    scheduled.tags.update(task.tags)
+    draft.tag(scheduled, task)
     draft.effects.append(RunTask(event=event))
 
 
@@ -84,8 +83,7 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
     created.instanceId = instance_id
     created.name = child.name
     copy_optional(child, created, ("version", "input", "parentTraceContext"))
-    created.tags.update(draft.instance.started.tags)
-    created.tags.update(child.tags)
+    draft.tag(created, child)
     draft.effects.append(
         StartInstance(started=child_started(draft.instance, action.id, created, draft.ids()))
     )

@@ -34,7 +34,7 @@ class Batches:
 
     def prepare(self, work: Work, token: str) -> Prepared | None:
         """The work item of an entity's next batch; None where nothing is due."""
-        row = self._store.load_entity(work.seq)
+        row = self._parts.entities.load_entity(work.seq)
         batch = None if row is None else self._next_batch(row)
         if row is None or batch is None:
             return None
@@ -48,7 +48,9 @@ class Batches:
 
     def _next_batch(self, row: EntityRow) -> Batch | None:
         """The head of the queue up to the next lock request; under a lock, its owner's only."""
-        queue = self._store.load_operations(row.seq, limits.ENTITY_BATCH_MAX, row.entity.owner)
+        queue = self._parts.entities.load_operations(
+            row.seq, limits.ENTITY_BATCH_MAX, row.entity.owner
+        )
         seqs: list[int] = []
         operations: list[pb.HistoryEvent] = []
         size = 0
@@ -68,7 +70,7 @@ class Batches:
     def complete(self, lease: Lease, answer: pb.EntityBatchResult) -> None:
         """Commits what a worker has answered; operations without a result stay in the queue."""
         batch: Batch = lease.memo
-        row = self._store.load_entity(lease.work.seq)
+        row = self._parts.entities.load_entity(lease.work.seq)
         if row is None:
             return
         now = self._parts.now()
@@ -86,14 +88,14 @@ class Batches:
 
     def fail(self, work: Work, failure: pb.TaskFailureDetails) -> None:
         """Fails the next batch of an entity: no worker can take it."""
-        row = self._store.load_entity(work.seq)
+        row = self._parts.entities.load_entity(work.seq)
         batch = None if row is None else self._next_batch(row)
         if row is not None and batch is not None:
             decision = refuse_batch(row.entity, batch.operations, failure, now=self._parts.now())
             self._commit(row, batch.seqs, decision)
 
     def _commit(self, row: EntityRow, seqs: tuple[int, ...], decision: EntityDecision) -> None:
-        self._store.delete_operations(seqs)
-        self._store.save_entity(row.seq, decision.entity, self._parts.now())
+        self._parts.entities.delete_operations(row.seq, seqs)
+        self._parts.entities.save_entity(row.seq, decision.entity, self._parts.now())
         self._router.carry_out(decision.effects, Origin())
         self._router.carry_out(self._router.settle(row.seq), Origin())

@@ -75,6 +75,11 @@ class Executions:
             _seq, (_execution, freed) = self._kept.popitem(last=False)
             self._bytes -= freed
 
+    def forget_all(self) -> None:
+        """What the cache knows may have been rolled back."""
+        self._kept.clear()
+        self._bytes = 0
+
     def forget(self, seq: int) -> None:
         """What the cache knows is no longer true, or no longer wanted."""
         kept = self._kept.pop(seq, None)

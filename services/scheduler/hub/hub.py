@@ -223,10 +223,10 @@ class Hub:
 
     def get_entity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
         """An entity's state; one that has none does not exist, whatever waits for it."""
-        row = self._store.find_entity(request.instanceId)
+        row = self._parts.entities.find_entity(request.instanceId)
         if row is None or row.entity.state is None:
             return pb.GetEntityResponse(exists=False)
-        counted = replace(row, backlog=self._store.count_operations(row.seq))
+        counted = replace(row, backlog=self._parts.entities.count_operations(row.seq))
         metadata = entity_metadata(counted, include_state=request.includeState)
         return pb.GetEntityResponse(exists=True, entity=metadata)
 
@@ -238,12 +238,12 @@ class Hub:
         orphaned: list[tuple[int, str]] = []
         with self._parts.commits.use_case():
             if request.releaseOrphanedLocks:
-                orphaned = self._store.orphaned_locks(limit)
+                orphaned = self._parts.entities.orphaned_locks(limit)
                 self._router.release_locks(orphaned)
             if request.removeEmptyEntities:
-                removed = self._store.empty_entities(limit)
+                removed = self._parts.entities.empty_entities(limit)
                 for seq in removed:
-                    self._store.delete_entity(seq)
+                    self._parts.entities.delete_entity(seq)
         return pb.CleanEntityStorageResponse(
             emptyEntitiesRemoved=len(removed), orphanedLocksReleased=len(orphaned)
         )

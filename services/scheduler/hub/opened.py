@@ -17,6 +17,7 @@ from services.scheduler.hub.work import WorkDesk
 from services.scheduler.store.checkpoints import Checkpointer
 from services.scheduler.store.commits import CommitCounts, Commits
 from services.scheduler.store.database import open_writer
+from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.readers import Readers
 from services.scheduler.store.store import Store
 
@@ -42,18 +43,29 @@ class OpenHub:
         self._connection = open_writer(file)
         self._checkpointer = Checkpointer(file, on_failure)
         self._readers = Readers(file)
-        store = Store(self._connection)
+        store = Store(self._connection, now())
+        executions = Executions(store)
+
+        def on_rollback() -> None:
+            store.forget()
+            executions.forget_all()
+
         self.dispatcher = Dispatcher(run_id=ids()[:_RUN_ID_CHARS])
         self._commits = Commits(
-            self._connection, after_commit=self._after_commit, on_failure=on_failure
+            self._connection,
+            in_air=lambda: self.dispatcher.leases,
+            after_commit=self._after_commit,
+            on_rollback=on_rollback,
+            on_failure=on_failure,
         )
         self._alarm = Alarm(now, self._ring)
         self.waiters = Waiters()
         parts = Parts(
             store=store,
+            entities=EntityStore(self._connection, store.next_seq),
             commits=self._commits,
             dispatcher=self.dispatcher,
-            executions=Executions(store),
+            executions=executions,
             waiters=self.waiters,
             alarm=self._alarm,
             now=now,

@@ -10,6 +10,7 @@ from services.scheduler.engine.status import Status
 from services.scheduler.hub.executions import Executions
 from services.scheduler.hub.waiters import Waiters
 from services.scheduler.store.commits import Commits
+from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.rows import InstanceRow
 from services.scheduler.store.store import Store
 
@@ -19,6 +20,7 @@ class Parts:
     """One hub's store, and what stands around it."""
 
     store: Store
+    entities: EntityStore
     commits: Commits
     dispatcher: Dispatcher
     executions: Executions

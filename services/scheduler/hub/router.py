@@ -175,10 +175,10 @@ class Router:
 
     def settle(self, seq: int) -> list[Effect]:
         """Locks an entity whose turn to be locked has come, or makes its next batch ready."""
-        row = self._store.load_entity(seq)
+        row = self._parts.entities.load_entity(seq)
         if row is None:
             return []
-        head = self._store.load_operations(seq, 1, row.entity.owner)
+        head = self._parts.entities.load_operations(seq, 1, row.entity.owner)
         if not head:
             return []
         operation, section, blob = head[0]
@@ -187,15 +187,15 @@ class Router:
             return []
         request = pb.HistoryEvent.FromString(blob).entityLockRequested
         decision = grant(row.entity, request, now=self._parts.now())
-        self._store.delete_operations([operation])
-        self._store.save_lock(seq, decision.entity)
+        self._parts.entities.delete_operations(seq, [operation])
+        self._parts.entities.save_lock(seq, decision.entity)
         # Its new owner's first operations may be waiting already.
         return [*decision.effects, *self.settle(seq)]
 
     def release_locks(self, locks: Iterable[tuple[int, str]]) -> None:
         """Ends critical sections that nobody will end."""
         for seq, section in locks:
-            row = self._store.load_entity(seq)
+            row = self._parts.entities.load_entity(seq)
             if row is not None:
                 unlocking = effects.Unlock(entity_id=row.entity.entity_id, section_id=section)
                 self.carry_out([unlocking], Origin())
@@ -228,6 +228,7 @@ class Router:
         work = Work(
             kind=Kind.ACTIVITY,
             seq=seq,
+            instance=origin.row.seq,
             name=scheduled.name,
             version=scheduled.version.value if scheduled.HasField("version") else None,
         )
@@ -298,21 +299,21 @@ class Router:
         if effect.due is not None and effect.due > now:
             self.set_alarm(effect.due, effect.event, entity_id=effect.entity_id)
             return ()
-        row = self._store.find_entity(effect.entity_id)
-        seq = self._store.add_entity(effect.entity_id, now) if row is None else row.seq
+        row = self._parts.entities.find_entity(effect.entity_id)
+        seq = self._parts.entities.add_entity(effect.entity_id, now) if row is None else row.seq
         section = (
             effect.event.entityLockRequested.criticalSectionId
             if effect.event.HasField("entityLockRequested")
             else None
         )
-        self._store.add_operation(seq, owner_of(effect.event), section, effect.event)
+        self._parts.entities.add_operation(seq, owner_of(effect.event), section, effect.event)
         return self.settle(seq)
 
     def _unlock(self, effect: effects.Unlock, _origin: Origin) -> Iterable[Effect]:
-        waiting = self._store.delete_lock_requests(effect.section_id)
-        row = self._store.find_entity(effect.entity_id)
+        waiting = self._parts.entities.delete_lock_requests(effect.section_id)
+        row = self._parts.entities.find_entity(effect.entity_id)
         if row is not None and row.entity.section == effect.section_id:
-            self._store.save_lock(row.seq, unlock(row.entity, effect.section_id))
+            self._parts.entities.save_lock(row.seq, unlock(row.entity, effect.section_id))
             waiting.append(row.seq)
         return [following for seq in waiting for following in self.settle(seq)]
 

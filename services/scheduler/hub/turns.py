@@ -91,16 +91,16 @@ class Turns:
         )
         messages = tuple(seq for seq, _event in arrived)
         if (not accepted and not woken) or not instance.execution_id:
-            self._drop(messages if instance.execution_id else ())
+            if instance.execution_id:
+                self._drop(row.seq, messages)
             return None
         started = events.orchestrator_started(self._parts.now())
         return Turn(instance=instance, new_events=(started, *accepted), messages=messages)
 
-    def _drop(self, messages: Sequence[int]) -> None:
+    def _drop(self, seq: int, messages: Sequence[int]) -> None:
         """Messages that answer nothing that is open."""
-        if messages:
-            with self._parts.commits.use_case():
-                self._store.delete_messages(messages)
+        with self._parts.commits.use_case():
+            self._store.delete_messages(seq, messages)
 
     def complete(self, lease: Lease, response: pb.OrchestratorResponse) -> None:
         """Commits what a worker has answered; an answer that cannot be fails the orchestration."""
@@ -147,7 +147,7 @@ class Turns:
 
     def _commit(self, row: InstanceRow, turn: Turn, decision: Decision, now: datetime) -> None:
         """Writes the new history and takes the turn's messages out of the inbox."""
-        self._store.delete_messages(turn.messages)
+        self._store.delete_messages(row.seq, turn.messages)
         if decision.next_execution:
             self._continue_as_new(row, decision, now)
             return

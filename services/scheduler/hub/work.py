@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from services.scheduler.dispatch.dispatcher import row_of
+from services.scheduler.dispatch.dispatcher import activity_of
 from services.scheduler.dispatch.items import Kind, Lease, Prepared, Work
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.engine import events, limits
@@ -40,9 +40,14 @@ class WorkDesk:
     def recover(self) -> None:
         """Makes ready again all that the disk knows to be undone: a restart has no leases."""
         dispatcher = self._parts.dispatcher
-        for seq, name, version, deliveries in self._store.open_activities():
+        for instance, seq, name, version, deliveries in self._store.open_activities():
             work = Work(
-                kind=Kind.ACTIVITY, seq=seq, name=name, version=version, deliveries=deliveries
+                kind=Kind.ACTIVITY,
+                seq=seq,
+                instance=instance,
+                name=name,
+                version=version,
+                deliveries=deliveries,
             )
             dispatcher.offer(work)
         for seq, name, version, deliveries, status in self._store.instances_with_work():
@@ -52,7 +57,7 @@ class WorkDesk:
                     Work(kind=kind, seq=seq, name=name, version=version, deliveries=deliveries)
                 )
         with self._parts.commits.use_case():
-            for seq in self._store.entities_with_work():
+            for seq in self._parts.entities.entities_with_work():
                 self._router.carry_out(self._router.settle(seq), Origin())
         self._set_alarm()
 
@@ -74,7 +79,7 @@ class WorkDesk:
     def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
         """The work item to send; None where there is nothing left to do."""
         if work.kind is Kind.ACTIVITY:
-            request = self._store.request_of(work.seq)
+            request = self._store.request_of(work.instance, work.seq)
             return None if request is None else Prepared(payload=activity_item(request, token))
         if work.kind is Kind.ENTITY:
             return self._batches.prepare(work, token)
@@ -84,7 +89,7 @@ class WorkDesk:
         """Remembers, in their rows, that deliveries have ended their stream."""
         with self._parts.commits.use_case():
             for work in works:
-                self._store.count_delivery(work.kind.value, work.seq)
+                self._store.count_delivery(work.kind.value, work.seq, work.instance)
 
     def pump_when_durable(self) -> None:
         """Pumps, after the commit of what is being written, if something is."""
@@ -112,7 +117,10 @@ class WorkDesk:
                 self._fail_activity(work, failure)
 
     def _fail_activity(self, work: Work, failure: pb.TaskFailureDetails) -> None:
-        row = self._store.load_activity(work.seq)
+        task_id = self._store.task_of(work.instance, work.seq)
+        if task_id is None:
+            return
+        row = self._store.take_activity(work.instance, work.seq, task_id)
         if row is not None:
             self._answer(row, events.task_failed(self._parts.now(), row.task_id, failure))
 
@@ -159,15 +167,17 @@ class WorkDesk:
         told from a dead one. The first result wins, a second changes nothing.
         """
         token = response.completionToken
-        seq = row_of(token) if token.startswith(Kind.ACTIVITY[0]) else None
-        row = None if seq is None else self._store.load_activity(seq)
+        named = activity_of(token)
         self._parts.dispatcher.complete(token)
-        if row is None or row.task_id != response.taskId:
+        if named is None:
             self.pump_when_durable()
             return
-        self._parts.dispatcher.withdraw(Kind.ACTIVITY, row.seq)
+        instance, seq = named
         with self._parts.commits.use_case():
-            self._answer(row, self._result_of(row, response))
+            row = self._store.take_activity(instance, seq, response.taskId)
+            if row is not None:
+                self._parts.dispatcher.withdraw(Kind.ACTIVITY, seq)
+                self._answer(row, self._result_of(row, response))
 
     def _result_of(self, row: ActivityRow, response: pb.ActivityResponse) -> pb.HistoryEvent:
         now = self._parts.now()
@@ -183,7 +193,6 @@ class WorkDesk:
         return events.task_completed(now, row.task_id, result)
 
     def _answer(self, row: ActivityRow, event: pb.HistoryEvent) -> None:
-        self._store.delete_activity(row.seq)
         instance = self._store.load_instance(row.instance)
         if instance is not None and instance.execution_id == row.execution_id:
             self._router.deliver(instance, event, Message.DELIVER)

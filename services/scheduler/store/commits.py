@@ -12,12 +12,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+# While many answers are on their way, a commit waits so many times as long as the last one took:
+# the loop then spends a tenth of its time on commits, however fast the answers come,
+_PAUSE_PER_COMMIT: Final = 9.0
+# but no reply waits longer than this for the sake of others.
+_PAUSE_SECONDS_MAX: Final = 0.005
+# The loop's timers count whole milliseconds; a shorter one would only spin.
+_TIMER_SECONDS_MIN: Final = 0.001
+# Work items in the air that make it worth while to wait for others: a lone order never waits.
+_MANY: Final = 4
 
 
 @dataclass(slots=True)
 class CommitCounts:
     """What the commits of one hub came to."""
 
+    use_cases: int = 0
     commits: int = 0
     seconds: float = 0.0
 
@@ -29,15 +41,20 @@ class Commits:
         self,
         connection: sqlite3.Connection,
         *,
+        in_air: Callable[[], int],
         after_commit: Callable[[], None],
+        on_rollback: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
+        self._in_air = in_air
         self._after_commit = after_commit
+        self._on_rollback = on_rollback
         self._on_failure = on_failure
         self._is_open = False
         self._failed = False
+        self._not_before = 0.0
         self._waiting: list[asyncio.Future[None]] = []
         self._then: list[Callable[[], None]] = []
         self.counts = CommitCounts()
@@ -58,6 +75,7 @@ class Commits:
             yield
         except BaseException as error:
             del self._then[then:]
+            self._on_rollback()
             try:
                 execute("ROLLBACK TO use_case")
                 execute("RELEASE use_case")
@@ -68,6 +86,7 @@ class Commits:
                 self._fail(error)
             raise
         execute("RELEASE use_case")
+        self.counts.use_cases += 1
 
     def then(self, act: Callable[[], None]) -> None:
         """Does something in memory once the present group is on the disk."""
@@ -93,7 +112,10 @@ class Commits:
             return
         self._is_open = False
         self.counts.commits += 1
-        self.counts.seconds += time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        self.counts.seconds += seconds
+        pause = min(seconds * _PAUSE_PER_COMMIT, _PAUSE_SECONDS_MAX)
+        self._not_before = self._loop.time() + pause
         then, self._then = self._then, []
         for act in then:
             act()
@@ -116,7 +138,17 @@ class Commits:
             self._fail(error)
             raise
         self._is_open = True
-        self._loop.call_soon(self.commit)
+        self._loop.call_soon(self._commit_in_time)
+
+    def _commit_in_time(self) -> None:
+        """Commits now, or, soon after another commit, a little later, so that others may join."""
+        if not self._is_open:
+            return
+        wait = self._not_before - self._loop.time()
+        if wait > 0 and self._in_air() >= _MANY:
+            self._loop.call_later(max(wait, _TIMER_SECONDS_MIN), self._commit_in_time)
+        else:
+            self.commit()
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed:

@@ -74,7 +74,7 @@ SELECT turn, events, chunk FROM histories WHERE instance = ? AND turn > ? ORDER 
 DELETE FROM histories WHERE instance = ?;
 
 -- name: insert_message
-INSERT INTO messages (instance, event) VALUES (?, ?);
+INSERT INTO messages (instance, seq, event) VALUES (?, ?, ?);
 
 -- name: load_messages
 SELECT seq, event FROM messages WHERE instance = ? ORDER BY seq LIMIT ?;
@@ -83,7 +83,7 @@ SELECT seq, event FROM messages WHERE instance = ? ORDER BY seq LIMIT ?;
 SELECT seq FROM messages WHERE instance = ? ORDER BY seq LIMIT 1;
 
 -- name: delete_message
-DELETE FROM messages WHERE seq = ?;
+DELETE FROM messages WHERE instance = ? AND seq = ?;
 
 -- name: delete_messages_of
 DELETE FROM messages WHERE instance = ?;
@@ -107,15 +107,23 @@ SELECT event FROM alarms WHERE instance = ? ORDER BY seq;
 DELETE FROM alarms WHERE instance = ?;
 
 -- name: insert_activity
-INSERT INTO activities (instance, instance_id, execution_id, task_id, name, version, request)
+INSERT INTO activities (instance, seq, execution_id, task_id, name, version, request)
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
--- name: load_activity
-SELECT seq, instance, execution_id, task_id, name, version, deliveries FROM activities
-WHERE seq = ?;
+-- name: take_activity
+DELETE FROM activities WHERE instance = ? AND seq = ? AND task_id = ?
+RETURNING seq, instance, execution_id, task_id, name, version, deliveries;
+
+-- name: task_of
+SELECT task_id FROM activities WHERE instance = ? AND seq = ?;
+
+-- name: last_seq
+SELECT max(coalesce((SELECT max(seq) FROM messages), 0),
+  coalesce((SELECT max(seq) FROM activities), 0),
+  coalesce((SELECT max(seq) FROM operations), 0));
 
 -- name: request_of
-SELECT request FROM activities WHERE seq = ?;
+SELECT request FROM activities WHERE instance = ? AND seq = ?;
 
 -- name: tasks_of
 SELECT task_id FROM activities WHERE instance = ? AND execution_id = ? ORDER BY seq;
@@ -123,14 +131,11 @@ SELECT task_id FROM activities WHERE instance = ? AND execution_id = ? ORDER BY 
 -- name: move_activities
 UPDATE activities SET execution_id = ? WHERE instance = ? AND execution_id = ?;
 
--- name: delete_activity
-DELETE FROM activities WHERE seq = ?;
-
 -- name: delete_activities_of
 DELETE FROM activities WHERE instance = ? RETURNING seq;
 
 -- name: open_activities
-SELECT seq, name, version, deliveries FROM activities ORDER BY seq;
+SELECT instance, seq, name, version, deliveries FROM activities ORDER BY seq;
 
 -- name: insert_entity
 INSERT INTO entities (entity_id, modified_at) VALUES (?, ?);
@@ -157,7 +162,7 @@ DELETE FROM entities WHERE seq = ?;
 SELECT DISTINCT e.seq FROM operations o JOIN entities e ON e.seq = o.entity ORDER BY e.seq;
 
 -- name: insert_operation
-INSERT INTO operations (entity, owner, section, event) VALUES (?, ?, ?, ?);
+INSERT INTO operations (entity, seq, owner, section, event) VALUES (?, ?, ?, ?, ?);
 
 -- name: load_operations
 SELECT seq, section, event FROM operations WHERE entity = ? ORDER BY seq LIMIT ?;
@@ -170,7 +175,7 @@ WHERE entity = ? AND owner = ? AND section IS NULL ORDER BY seq LIMIT ?;
 SELECT count(*) FROM operations WHERE entity = ?;
 
 -- name: delete_operation
-DELETE FROM operations WHERE seq = ?;
+DELETE FROM operations WHERE entity = ? AND seq = ?;
 
 -- name: delete_lock_requests
 DELETE FROM operations WHERE section = ? RETURNING entity;
@@ -179,7 +184,7 @@ DELETE FROM operations WHERE section = ? RETURNING entity;
 UPDATE instances SET deliveries = deliveries + 1 WHERE seq = ?;
 
 -- name: count_delivery_of_activity
-UPDATE activities SET deliveries = deliveries + 1 WHERE seq = ?;
+UPDATE activities SET deliveries = deliveries + 1 WHERE instance = ? AND seq = ?;
 
 -- name: count_delivery_of_entity
 UPDATE entities SET deliveries = deliveries + 1 WHERE seq = ?;

@@ -39,15 +39,15 @@ CREATE TABLE histories (
 
 -- Inboxes: what the next turn of an orchestration takes in, in the order of arrival.
 CREATE TABLE messages (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
   instance INTEGER NOT NULL,
-  event BLOB NOT NULL -- HistoryEvent
-) STRICT;
-CREATE INDEX messages_by_instance ON messages (instance, seq);
+  seq INTEGER NOT NULL,
+  event BLOB NOT NULL, -- HistoryEvent
+  PRIMARY KEY (instance, seq)
+) STRICT, WITHOUT ROWID;
 
 -- Messages visible in the future: timers, starts, signals. Of an instance, or to an entity.
 CREATE TABLE alarms (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY,
   due INTEGER NOT NULL,
   instance INTEGER,
   entity_id TEXT,
@@ -56,20 +56,19 @@ CREATE TABLE alarms (
 CREATE INDEX alarms_by_due ON alarms (due, seq);
 CREATE INDEX alarms_by_instance ON alarms (instance) WHERE instance IS NOT NULL;
 
--- Activities, from the turn that scheduled one to the commit of its result. AUTOINCREMENT: a
--- completion token names a row, and a number must never name another one.
+-- Activities, from the turn that scheduled one to the commit of its result. A completion token
+-- names a row, so its `seq` never names another one, not even after a restart.
 CREATE TABLE activities (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
   instance INTEGER NOT NULL,
-  instance_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
   execution_id TEXT NOT NULL,
   task_id INTEGER NOT NULL,
   name TEXT NOT NULL,
   version TEXT,
   request BLOB NOT NULL, -- ActivityRequest
-  deliveries INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX activities_by_instance ON activities (instance);
+  deliveries INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (instance, seq)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE entities (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,11 +82,11 @@ CREATE TABLE entities (
 
 -- Queues of entities: operations and lock requests, in the order of arrival.
 CREATE TABLE operations (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
   entity INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
   owner TEXT, -- the instance that waits for it
   section TEXT, -- of a lock request
-  event BLOB NOT NULL -- HistoryEvent
-) STRICT;
-CREATE INDEX operations_by_entity ON operations (entity, seq);
+  event BLOB NOT NULL, -- HistoryEvent
+  PRIMARY KEY (entity, seq)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_section ON operations (section) WHERE section IS NOT NULL;

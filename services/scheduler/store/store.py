@@ -4,32 +4,51 @@ Histories, inboxes and queues hold events as bytes: they are parsed where they a
 """
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.scheduler.engine.effects import Ending
-from services.scheduler.engine.entity import Entity
 from services.scheduler.engine.protos import pb, text_of
 from services.scheduler.engine.status import Status
 from services.scheduler.store.rows import (
     ActivityRow,
-    EntityRow,
     InstanceRow,
     activity_row,
-    entity_row,
     instance_row,
     micros,
 )
 from services.scheduler.store.statements import SQL
 
+# Of running instances, so that a message costs no look-up.
+_ROWS_KEPT: Final = 4_096
+_REQUEST_BYTES_KEPT: Final = 16 * 1024 * 1024
+
 
 class Store:
     """One hub's tables. Everything here happens inside the caller's use case."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._connection = connection
         self._execute = connection.execute
+        # Messages, operations and activities in the order of arrival, over all inboxes and queues.
+        # It begins with the time: a number that was used before a restart is never used again.
+        self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
+        self._rows: OrderedDict[int, InstanceRow] = OrderedDict()
+        self._requests: dict[int, bytes] = {}
+        self._requests_bytes = 0
+
+    def forget(self) -> None:
+        """Drops what is remembered of rows: some of them have been rolled back."""
+        self._rows.clear()
+        self._requests.clear()
+        self._requests_bytes = 0
+
+    def next_seq(self) -> int:
+        """The next place in the order of arrival."""
+        self._last_seq += 1
+        return self._last_seq
 
     def _one(self, name: str, values: Any = ()) -> tuple[Any, ...] | None:  # noqa: ANN401 - what sqlite3 binds
         row: tuple[Any, ...] | None = self._execute(SQL[name], values).fetchone()
@@ -42,6 +61,10 @@ class Store:
         return int(self._execute(SQL[name], values).lastrowid or 0)
 
     # Instances
+
+    def _change(self, name: str, values: dict[str, Any]) -> None:
+        self._rows.pop(values["seq"], None)
+        self._execute(SQL[name], values)
 
     def add_instance(
         self, started: pb.ExecutionStartedEvent, now: datetime, scheduled_at: datetime | None
@@ -73,8 +96,16 @@ class Store:
 
     def load_instance(self, seq: int) -> InstanceRow | None:
         """An incarnation, if it is still there."""
-        row = self._one("load_instance", (seq,))
-        return None if row is None else instance_row(row)
+        known = self._rows.get(seq)
+        if known is not None:
+            return known
+        raw = self._one("load_instance", (seq,))
+        if raw is None:
+            return None
+        row = self._rows[seq] = instance_row(raw)
+        if len(self._rows) > _ROWS_KEPT:
+            self._rows.popitem(last=False)
+        return row
 
     def payloads_of(self, seq: int) -> tuple[str | None, str | None]:
         """Input and output."""
@@ -97,8 +128,8 @@ class Store:
     ) -> None:
         """A turn's end: no longer pending, and delivered well."""
         status = Status.RUNNING if row.status == Status.PENDING else row.status
-        self._execute(
-            SQL["save_turn"],
+        self._change(
+            "save_turn",
             {
                 "seq": row.seq,
                 "status": int(status),
@@ -111,12 +142,12 @@ class Store:
     def save_status(self, seq: int, status: Status, now: datetime) -> None:
         """Suspended, or running again."""
         values = {"seq": seq, "status": int(status), "now": micros(now)}
-        self._execute(SQL["save_status"], values)
+        self._change("save_status", values)
 
     def save_ending(self, seq: int, ending: Ending, now: datetime) -> None:
         """How an instance ended."""
-        self._execute(
-            SQL["save_ending"],
+        self._change(
+            "save_ending",
             {
                 "seq": seq,
                 "status": int(ending.status),
@@ -130,8 +161,8 @@ class Store:
         self, seq: int, started: pb.ExecutionStartedEvent, now: datetime
     ) -> None:
         """What continue-as-new has made of an instance."""
-        self._execute(
-            SQL["save_next_execution"],
+        self._change(
+            "save_next_execution",
             {
                 "seq": seq,
                 "execution_id": started.orchestrationInstance.executionId.value,
@@ -145,13 +176,13 @@ class Store:
     def save_rewinding(self, seq: int, now: datetime) -> None:
         """A failed instance that runs again."""
         values = {"seq": seq, "status": int(Status.RUNNING), "now": micros(now)}
-        self._execute(SQL["save_rewinding"], values)
+        self._change("save_rewinding", values)
 
     def save_rewound(self, seq: int, started: pb.ExecutionStartedEvent, now: datetime) -> None:
         """The ids of a rewound execution."""
         parent = started.parentInstance.orchestrationInstance
-        self._execute(
-            SQL["save_rewound"],
+        self._change(
+            "save_rewound",
             {
                 "seq": seq,
                 "execution_id": started.orchestrationInstance.executionId.value,
@@ -165,14 +196,15 @@ class Store:
     def save_parent_execution(self, seq: int, execution_id: str) -> None:
         """Whose answer a child's end is from now on."""
         values = {"seq": seq, "parent_execution_id": execution_id}
-        self._execute(SQL["save_parent_execution"], values)
+        self._change("save_parent_execution", values)
 
     def touch_instance(self, seq: int, now: datetime) -> None:
         """Something has arrived."""
-        self._execute(SQL["touch_instance"], {"seq": seq, "now": micros(now)})
+        self._change("touch_instance", {"seq": seq, "now": micros(now)})
 
     def delete_instance(self, seq: int) -> list[int]:
         """An incarnation with all that is its own; gives the `seq` of its open activities."""
+        self._rows.pop(seq, None)
         activities = self.delete_activities(seq)
         for statement in (
             "delete_history",
@@ -208,7 +240,8 @@ class Store:
 
     def add_message(self, seq: int, event: pb.HistoryEvent) -> None:
         """A message for an instance's next turn."""
-        self._execute(SQL["insert_message"], (seq, event.SerializeToString()))
+        values = (seq, self.next_seq(), event.SerializeToString())
+        self._execute(SQL["insert_message"], values)
 
     def load_messages(self, seq: int, limit: int) -> list[tuple[int, bytes]]:
         """The oldest messages, with their `seq`."""
@@ -218,9 +251,9 @@ class Store:
         """Whether a turn is due."""
         return self._one("has_messages", (seq,)) is not None
 
-    def delete_messages(self, seqs: Iterable[int]) -> None:
+    def delete_messages(self, instance: int, seqs: Iterable[int]) -> None:
         """Messages that a turn has taken in."""
-        self._connection.executemany(SQL["delete_message"], ((seq,) for seq in seqs))
+        self._connection.executemany(SQL["delete_message"], ((instance, seq) for seq in seqs))
 
     def clear_inbox(self, seq: int) -> None:
         """All messages and alarms of an instance."""
@@ -264,27 +297,40 @@ class Store:
         self, instance: int, execution_id: str, event: pb.HistoryEvent, request: pb.ActivityRequest
     ) -> int:
         """An activity to run; gives its `seq`."""
-        return self._insert(
-            "insert_activity",
-            (
-                instance,
-                request.orchestrationInstance.instanceId,
-                execution_id,
-                event.eventId,
-                request.name,
-                text_of(request, "version"),
-                request.SerializeToString(),
-            ),
+        seq = self.next_seq()
+        serialized = request.SerializeToString()
+        values = (
+            instance,
+            seq,
+            execution_id,
+            event.eventId,
+            request.name,
+            text_of(request, "version"),
+            serialized,
         )
+        self._execute(SQL["insert_activity"], values)
+        # Most are sent soon after.
+        if self._requests_bytes < _REQUEST_BYTES_KEPT:
+            self._requests[seq] = serialized
+            self._requests_bytes += len(serialized)
+        return seq
 
-    def load_activity(self, seq: int) -> ActivityRow | None:
-        """An activity that has no result yet."""
-        row = self._one("load_activity", (seq,))
+    def take_activity(self, instance: int, seq: int, task_id: int) -> ActivityRow | None:
+        """An activity that has its result now, and so is none any more; None if it had one."""
+        row = self._one("take_activity", (instance, seq, task_id))
         return None if row is None else activity_row(row)
 
-    def request_of(self, seq: int) -> bytes | None:
+    def task_of(self, instance: int, seq: int) -> int | None:
+        """The task id of an activity that has no result yet."""
+        row = self._one("task_of", (instance, seq))
+        return None if row is None else int(row[0])
+
+    def request_of(self, instance: int, seq: int) -> bytes | None:
         """What a worker is sent."""
-        row = self._one("request_of", (seq,))
+        kept = self._requests.pop(seq, None)
+        if kept is not None:
+            self._requests_bytes -= len(kept)
+        row = (kept,) if kept is not None else self._one("request_of", (instance, seq))
         return None if row is None else row[0]
 
     def tasks_of(self, instance: int, execution_id: str) -> set[int]:
@@ -295,106 +341,21 @@ class Store:
         """Open activities of an execution answer another one from now on."""
         self._execute(SQL["move_activities"], (after, instance, before))
 
-    def delete_activity(self, seq: int) -> None:
-        """An activity that has its result."""
-        self._execute(SQL["delete_activity"], (seq,))
-
     def delete_activities(self, instance: int) -> list[int]:
         """All of an instance; gives their `seq`."""
         return [row[0] for row in self._all("delete_activities_of", (instance,))]
 
-    def open_activities(self) -> Iterator[tuple[int, str, str | None, int]]:
-        """`seq`, name, version and deliveries of every activity, oldest first."""
+    def open_activities(self) -> Iterator[tuple[int, int, str, str | None, int]]:
+        """Instance, `seq`, name, version and deliveries of every activity, oldest first."""
         yield from self._execute(SQL["open_activities"])
-
-    # Entities
-
-    def find_entity(self, entity_id: str) -> EntityRow | None:
-        """The entity, if it is known."""
-        row = self._one("find_entity", (entity_id,))
-        return None if row is None else entity_row(row)
-
-    def load_entity(self, seq: int) -> EntityRow | None:
-        """The entity, if it is still there."""
-        row = self._one("load_entity", (seq,))
-        return None if row is None else entity_row(row)
-
-    def add_entity(self, entity_id: str, now: datetime) -> int:
-        """An entity without a state; gives its `seq`."""
-        return self._insert("insert_entity", (entity_id, micros(now)))
-
-    def save_lock(self, seq: int, entity: Entity) -> None:
-        """Who holds the lock."""
-        values = {"seq": seq, "section": entity.section, "owner": entity.owner}
-        self._execute(SQL["save_lock"], values)
-
-    def save_entity(self, seq: int, entity: Entity, now: datetime) -> None:
-        """State and lock after a batch."""
-        self._execute(
-            SQL["save_entity"],
-            {
-                "seq": seq,
-                "state": entity.state,
-                "section": entity.section,
-                "owner": entity.owner,
-                "now": micros(now),
-            },
-        )
-
-    def entities_with_work(self) -> list[int]:
-        """`seq` of those with a queue."""
-        return [row[0] for row in self._all("entities_with_work")]
-
-    def add_operation(
-        self, entity: int, owner: str | None, section: str | None, event: pb.HistoryEvent
-    ) -> None:
-        """An operation or a lock request at the end of a queue."""
-        values = (entity, owner, section, event.SerializeToString())
-        self._execute(SQL["insert_operation"], values)
-
-    def load_operations(
-        self, entity: int, limit: int, owner: str | None = None
-    ) -> list[tuple[int, str | None, bytes]]:
-        """`seq`, section (of a lock request) and event at the head of a queue.
-
-        With an owner: that orchestration's operations only, and no lock requests.
-        """
-        if owner is None:
-            rows = self._all("load_operations", (entity, limit))
-        else:
-            rows = self._all("load_operations_of", (entity, owner, limit))
-        return [(row[0], row[1], row[2]) for row in rows]
-
-    def count_operations(self, entity: int) -> int:
-        """The length of a queue."""
-        row = self._one("count_operations", (entity,))
-        return 0 if row is None else int(row[0])
-
-    def delete_operations(self, seqs: Iterable[int]) -> None:
-        """Operations that have been answered, or a lock request that has been granted."""
-        self._connection.executemany(SQL["delete_operation"], ((seq,) for seq in seqs))
-
-    def delete_lock_requests(self, section: str) -> list[int]:
-        """Requests of a section that has ended before its turn came; gives their entities."""
-        return [row[0] for row in self._all("delete_lock_requests", (section,))]
-
-    def empty_entities(self, limit: int) -> list[int]:
-        """Entities that hold nothing: no state, no queue, no lock."""
-        return [row[0] for row in self._all("empty_entities", (limit,))]
-
-    def delete_entity(self, seq: int) -> None:
-        """An entity that holds nothing."""
-        self._execute(SQL["delete_entity"], (seq,))
-
-    def orphaned_locks(self, limit: int) -> list[tuple[int, str]]:
-        """Entity and section of locks whose orchestration is gone or has ended."""
-        return [(row[0], row[1]) for row in self._all("orphaned_locks", (limit,))]
 
     # Deliveries and retention
 
-    def count_delivery(self, kind: str, seq: int) -> None:
+    def count_delivery(self, kind: str, seq: int, instance: int) -> None:
         """One more delivery that ended its stream; kind: `instance`, `activity`, `entity`."""
-        self._execute(SQL[f"count_delivery_of_{kind}"], (seq,))
+        self._rows.pop(seq, None)
+        values = (instance, seq) if kind == "activity" else (seq,)
+        self._execute(SQL[f"count_delivery_of_{kind}"], values)
 
     def finished_before(self, moment: datetime, limit: int) -> list[int]:
         """`seq` of instances that ended before a time."""

@@ -1,0 +1,109 @@
+"""Entities and their queues, on a hub's writer connection. Each method is one statement or two."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from services.scheduler.engine.entity import Entity
+from services.scheduler.engine.protos import pb
+from services.scheduler.store.rows import EntityRow, entity_row, micros
+from services.scheduler.store.statements import SQL
+
+
+class EntityStore:
+    """The tables of entities. Everything here happens inside the caller's use case."""
+
+    def __init__(self, connection: sqlite3.Connection, next_seq: Callable[[], int]) -> None:
+        self._connection = connection
+        self._execute = connection.execute
+        self._next_seq = next_seq
+
+    def _one(self, name: str, values: Any = ()) -> tuple[Any, ...] | None:  # noqa: ANN401 - what sqlite3 binds
+        row: tuple[Any, ...] | None = self._execute(SQL[name], values).fetchone()
+        return row
+
+    def _all(self, name: str, values: Any = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - what sqlite3 binds
+        return self._execute(SQL[name], values).fetchall()
+
+    def find_entity(self, entity_id: str) -> EntityRow | None:
+        """The entity, if it is known."""
+        row = self._one("find_entity", (entity_id,))
+        return None if row is None else entity_row(row)
+
+    def load_entity(self, seq: int) -> EntityRow | None:
+        """The entity, if it is still there."""
+        row = self._one("load_entity", (seq,))
+        return None if row is None else entity_row(row)
+
+    def add_entity(self, entity_id: str, now: datetime) -> int:
+        """An entity without a state; gives its `seq`."""
+        cursor = self._execute(SQL["insert_entity"], (entity_id, micros(now)))
+        return int(cursor.lastrowid or 0)
+
+    def save_lock(self, seq: int, entity: Entity) -> None:
+        """Who holds the lock."""
+        values = {"seq": seq, "section": entity.section, "owner": entity.owner}
+        self._execute(SQL["save_lock"], values)
+
+    def save_entity(self, seq: int, entity: Entity, now: datetime) -> None:
+        """State and lock after a batch."""
+        self._execute(
+            SQL["save_entity"],
+            {
+                "seq": seq,
+                "state": entity.state,
+                "section": entity.section,
+                "owner": entity.owner,
+                "now": micros(now),
+            },
+        )
+
+    def entities_with_work(self) -> list[int]:
+        """`seq` of those with a queue."""
+        return [row[0] for row in self._all("entities_with_work")]
+
+    def add_operation(
+        self, entity: int, owner: str | None, section: str | None, event: pb.HistoryEvent
+    ) -> None:
+        """An operation or a lock request at the end of a queue."""
+        values = (entity, self._next_seq(), owner, section, event.SerializeToString())
+        self._execute(SQL["insert_operation"], values)
+
+    def load_operations(
+        self, entity: int, limit: int, owner: str | None = None
+    ) -> list[tuple[int, str | None, bytes]]:
+        """`seq`, section (of a lock request) and event at the head of a queue.
+
+        With an owner: that orchestration's operations only, and no lock requests.
+        """
+        if owner is None:
+            rows = self._all("load_operations", (entity, limit))
+        else:
+            rows = self._all("load_operations_of", (entity, owner, limit))
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def count_operations(self, entity: int) -> int:
+        """The length of a queue."""
+        row = self._one("count_operations", (entity,))
+        return 0 if row is None else int(row[0])
+
+    def delete_operations(self, entity: int, seqs: Iterable[int]) -> None:
+        """Operations that have been answered, or a lock request that has been granted."""
+        self._connection.executemany(SQL["delete_operation"], ((entity, seq) for seq in seqs))
+
+    def delete_lock_requests(self, section: str) -> list[int]:
+        """Requests of a section that has ended before its turn came; gives their entities."""
+        return [row[0] for row in self._all("delete_lock_requests", (section,))]
+
+    def empty_entities(self, limit: int) -> list[int]:
+        """Entities that hold nothing: no state, no queue, no lock."""
+        return [row[0] for row in self._all("empty_entities", (limit,))]
+
+    def delete_entity(self, seq: int) -> None:
+        """An entity that holds nothing."""
+        self._execute(SQL["delete_entity"], (seq,))
+
+    def orphaned_locks(self, limit: int) -> list[tuple[int, str]]:
+        """Entity and section of locks whose orchestration is gone or has ended."""
+        return [(row[0], row[1]) for row in self._all("orphaned_locks", (limit,))]
