@@ -134,11 +134,13 @@ async def _clean_entities(call: Call) -> pb.CleanEntityStorageResponse:
 
 
 def _complete(name: str) -> Answer:
+    done = pb.CompleteTaskResponse()
+
     async def answer(call: Call) -> pb.CompleteTaskResponse:
         hub = call.hub()
         getattr(hub.desk, name)(call.request)
         await hub.hub.durable()
-        return pb.CompleteTaskResponse()
+        return done
 
     return answer
 

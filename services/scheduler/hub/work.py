@@ -35,6 +35,7 @@ class WorkDesk:
         self._router = router
         self._turns = Turns(parts, router)
         self._batches = Batches(parts, router)
+        self._results: list[pb.ActivityResponse] = []
         parts.dispatcher.serve(self)
 
     def recover(self) -> None:
@@ -164,20 +165,50 @@ class WorkDesk:
         """An activity's result: it counts while the task is open, whoever holds the lease.
 
         A worker that drains ends its stream first and sends its last results after; it cannot be
-        told from a dead one. The first result wins, a second changes nothing.
+        told from a dead one. The first result wins, a second changes nothing. Results are taken
+        in together, at the end of their group: no reply to one leaves before that anyway.
         """
+        if not self._results:
+            self._parts.commits.before_commit(self._take_results)
+        self._results.append(response)
+
+    def _take_results(self) -> None:
+        results, self._results = self._results, []
+        try:
+            with self._parts.commits.use_case():
+                for response in results:
+                    self._take_result(response)
+        except Exception:
+            # One of them is at fault; the others must not suffer for it.
+            log.exception("results of activities, together")
+            for response in results:
+                self._take_alone(response)
+
+    def _take_alone(self, response: pb.ActivityResponse) -> None:
+        try:
+            with self._parts.commits.use_case():
+                self._take_result(response)
+        except Exception as error:
+            log.exception("the result of activity %s", response.taskId)
+            failed = pb.ActivityResponse(
+                taskId=response.taskId,
+                completionToken=response.completionToken,
+                failureDetails=events.failure("UnreadableAnswer", str(error)),
+            )
+            with self._parts.commits.use_case():
+                self._take_result(failed)
+
+    def _take_result(self, response: pb.ActivityResponse) -> None:
         token = response.completionToken
-        named = activity_of(token)
         self._parts.dispatcher.complete(token)
+        named = activity_of(token)
         if named is None:
-            self.pump_when_durable()
             return
         instance, seq = named
-        with self._parts.commits.use_case():
-            row = self._store.take_activity(instance, seq, response.taskId)
-            if row is not None:
-                self._parts.dispatcher.withdraw(Kind.ACTIVITY, seq)
-                self._answer(row, self._result_of(row, response))
+        row = self._store.take_activity(instance, seq, response.taskId)
+        if row is not None:
+            self._parts.dispatcher.withdraw(Kind.ACTIVITY, seq)
+            self._answer(row, self._result_of(row, response))
 
     def _result_of(self, row: ActivityRow, response: pb.ActivityResponse) -> pb.HistoryEvent:
         now = self._parts.now()

@@ -56,6 +56,7 @@ class Commits:
         self._failed = False
         self._not_before = 0.0
         self._waiting: list[asyncio.Future[None]] = []
+        self._before: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
         self.counts = CommitCounts()
 
@@ -92,6 +93,11 @@ class Commits:
         """Does something in memory once the present group is on the disk."""
         self._then.append(act)
 
+    def before_commit(self, act: Callable[[], None]) -> None:
+        """Does something as late as possible in the present group, with others of its kind."""
+        self._begin()
+        self._before.append(act)
+
     async def durable(self) -> None:
         """Waits until all that has been done and read so far is on the disk."""
         if not self._is_open:
@@ -104,6 +110,9 @@ class Commits:
         """Writes the open group to the disk, and releases who waits for it."""
         if not self._is_open or self._failed:
             return
+        before, self._before = self._before, []
+        for act in before:
+            act()
         begun = time.perf_counter()
         try:
             self._connection.execute("COMMIT")
