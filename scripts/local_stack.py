@@ -18,7 +18,7 @@ from typing import Final, Self
 ROOT: Final = Path(__file__).resolve().parents[1]
 GRPC_PORT: Final = 8080
 HTTP_PORT: Final = 8081
-# Each worker holds a thread of the scheduler's 64; clients need some too.
+# More than any one machine has use for: a slip of the finger should not start a thousand.
 WORKERS_MAX: Final = 32
 
 _READY: Final = re.compile(
