@@ -5,10 +5,11 @@ else that is wrong, and so that work items go out as the bytes that they are.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -61,17 +62,24 @@ class TaskHubService:
             try:
                 request = self._decoded(name, request_type, payload, context)
                 call = Call(hubs=self._hubs, task_hub=_task_hub_of(context), request=request)
-                response: bytes = (await answer(call)).SerializeToString()
+                with self._failing():
+                    response: bytes = (await answer(call)).SerializeToString()
             except CallError as error:
                 await self._refuse(name, error, context)
-                raise
-            except sqlite3.Error as error:
-                self._fail(error)
                 raise
             self.calls[name, "OK"] += 1
             return response
 
         return serve
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Stops the scheduler at damage: what cannot be read is not served around."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            self._fail(error)
+            raise
 
     def _decoded(
         self, name: str, request_type: type[Message], payload: bytes, context: "Context"
@@ -92,7 +100,8 @@ class TaskHubService:
         log.info("%s refused: %s", name, error, extra={"code": code.name})
         await context.abort(code, str(error))
 
-    async def _get_work_items(self, payload: bytes, context: "Context") -> AsyncIterator[bytes]:
+    async def _get_work_items(self, payload: bytes, context: "Context") -> None:
+        # No generator: one that is left behind by a lost call is ended late, and not by this task.
         name = "GetWorkItems"
         try:
             request = self._decoded(name, pb.GetWorkItemsRequest, payload, context)
@@ -108,33 +117,39 @@ class TaskHubService:
         # A worker takes its stream for open only then.
         await context.send_initial_metadata(())
         self.calls[name, "OK"] += 1
-        stream = desk.connect(terms)
-        log.info("worker %s connected", terms.worker_id or context.peer())
+        # Asked for now: a call that has ended has no peer any more, and crashes who asks.
+        worker = terms.worker_id or context.peer()
+        with self._failing():
+            stream = desk.connect(terms)
+        log.info("worker %s connected", worker)
         pings = asyncio.create_task(_ping(stream))
         try:
             while (item := await stream.next()) is not None:
-                yield item
+                await context.write(item)
         finally:
             pings.cancel()
-            desk.disconnect(stream)
-            log.info("worker %s disconnected", terms.worker_id or context.peer())
+            with self._failing():
+                desk.disconnect(stream)
+            log.info("worker %s disconnected", worker)
 
-    async def _stream_history(self, payload: bytes, context: "Context") -> AsyncIterator[bytes]:
+    async def _stream_history(self, payload: bytes, context: "Context") -> None:
         name = "StreamInstanceHistory"
         try:
             request = self._decoded(name, pb.StreamInstanceHistoryRequest, payload, context)
             if not isinstance(request, pb.StreamInstanceHistoryRequest):
                 raise TypeError(request)
             hub = self._hubs.find(_task_hub_of(context))
-            instance = await hub.read(reads.find_history(request))
+            with self._failing():
+                instance = await hub.read(reads.find_history(request))
         except CallError as error:
             await self._refuse(name, error, context)
             raise
         after: int | None = -1
         while after is not None:
-            chunks, after = await hub.read(reads.history_page(instance, after))
+            with self._failing():
+                chunks, after = await hub.read(reads.history_page(instance, after))
             for chunk in chunks:
-                yield chunk.SerializeToString()
+                await context.write(chunk.SerializeToString())
         self.calls[name, "OK"] += 1
 
 
