@@ -104,7 +104,8 @@ class Dispatcher:
         self._leased.pop(key, None)
         self._abandoned.pop(key, None)
         self._unreadable.pop(key, None)
-        self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
+        if self._suspects:
+            self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
         handle = self._asleep.pop(key, None)
         if handle is not None:
             handle.cancel()

@@ -15,6 +15,9 @@ class Kind(StrEnum):
     ACTIVITY = "activity"
     ENTITY = "entity"
 
+    # Hashed with every lookup of an item: the enumeration's own is written in Python.
+    __hash__ = str.__hash__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:

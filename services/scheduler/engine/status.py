@@ -23,6 +23,9 @@ class Status(IntEnum):
     PENDING = pb.ORCHESTRATION_STATUS_PENDING
     SUSPENDED = pb.ORCHESTRATION_STATUS_SUSPENDED
 
+    # Hashed with every message: the enumeration's own is written in Python.
+    __hash__ = int.__hash__
+
     @property
     def is_terminal(self) -> bool:
         """Whether nothing will happen any more unless somebody rewinds or restarts it."""
@@ -37,6 +40,8 @@ class Message(Enum):
     RESUME = auto()
     TERMINATE = auto()
     REWIND = auto()
+
+    __hash__ = object.__hash__
 
 
 class Reception(Enum):

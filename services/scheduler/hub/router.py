@@ -13,7 +13,7 @@ from services.scheduler.engine.completion import answer_parent, terminate
 from services.scheduler.engine.effects import Effect, Ending
 from services.scheduler.engine.entity import grant, owner_of, unlock
 from services.scheduler.engine.instance import Instance, fold_all
-from services.scheduler.engine.protos import StringValue, copy_optional, pb
+from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.engine.start import start_time
 from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
 from services.scheduler.hub.executions import Execution
@@ -241,9 +241,13 @@ class Router:
             name=scheduled.name,
             taskId=event.eventId,
             orchestrationInstance=instance.started.orchestrationInstance,
-            tags=scheduled.tags,
+            version=scheduled.version if scheduled.HasField("version") else None,
+            input=scheduled.input if scheduled.HasField("input") else None,
         )
-        copy_optional(scheduled, request, ("version", "input", "parentTraceContext"))
+        if scheduled.HasField("parentTraceContext"):
+            request.parentTraceContext.CopyFrom(scheduled.parentTraceContext)
+        if scheduled.tags:
+            request.tags.update(scheduled.tags)
         seq = self._store.add_activity(origin.row.seq, instance.execution_id, event, request)
         work = Work(
             kind=Kind.ACTIVITY,
