@@ -1,0 +1,32 @@
+"""Replays one seed and prints what happens in it."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.simulation.run import run_seed
+from tests.simulation.violation import Violation
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of each run's own is made in it
+
+
+def main() -> int:
+    """Returns 1 for a run that fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("seed", type=int, nargs="?", default=1)
+    parser.add_argument("--on-disk", action="store_true", help="on a disk, not in memory")
+    arguments = parser.parse_args()
+    place = None if arguments.on_disk or not _MEMORY.is_dir() else _MEMORY
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        try:
+            run_seed(arguments.seed, Path(directory), print)
+        except Violation as violation:
+            print(f"\n{violation}", file=sys.stderr)
+            return 1
+    print("all holds")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
