@@ -75,10 +75,11 @@ class OpenHub:
 
     def close(self) -> None:
         """Commits what is done, moves the log into the file, and lets go of it."""
-        self._alarm.stop()
         self.dispatcher.stop()
         self._commits.commit()
         self._commits.close()
+        # Not before: what was just committed may have set it.
+        self._alarm.stop()
         self.waiters.close()
         self._readers.close()
         self._checkpointer.stop()
