@@ -63,11 +63,21 @@ class Invariants:
         past = self._past.setdefault(row.seq, set())
         if execution != row.execution_id:
             past.add(execution)
-        elif row.chunks[: len(chunks)] != chunks:
+        elif row.chunks[: len(chunks)] != chunks and not self._is_cut(row):
             raise Violation(f"the history of {row} has changed or shrunk")
         if row.execution_id in past:
             raise Violation(f"{row} is again the execution {row.execution_id}")
         self._chunks[row.seq] = (row.execution_id, row.chunks)
+
+    def _is_cut(self, row: Row) -> bool:
+        """Whether it was ended while it waited to be rewound: that takes its first end away."""
+        before = self._stories.get(row.seq)
+        return (
+            before is not None
+            and before[1].completed is not None
+            and self.story_of(row).rewound
+            and row.status.is_terminal
+        )
 
     def _stays_ended(self, row: Row) -> None:
         before = self._ended.get(row.seq)

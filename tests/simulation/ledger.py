@@ -40,6 +40,9 @@ class Ledger:
             row = rows.get(incarnation)
             if row is None or row.status.is_terminal:
                 continue
+            if row.is_rewinding or invariants.story_of(row).rewound:
+                # It had ended meanwhile, and what it had not taken in went with its end.
+                continue
             if incarnation not in known:
                 known[incarnation] = set(events_of(row, invariants.story_of(row)))
             if data not in known[incarnation]:

@@ -105,6 +105,15 @@ class _Run:
     async def play(self) -> None:
         """The whole run: disorder, then order, then rest."""
         self._set_up()
+        try:
+            await self._play()
+        finally:
+            self._calls.lose()
+            self._crew.lose_scheduler()
+            self._scheduler.close()
+        self._check_alive()
+
+    async def _play(self) -> None:
         # A run that does everything a little meets less than one that does a few things a lot.
         steps = self._steps()
         weights = [weight * self._rng.choice((0, 1, 1, 4)) + 0.01 for _step, weight in steps]
@@ -118,8 +127,6 @@ class _Run:
                 self._pause = 0.0
         await self._end_everything()
         await self._check_rest()
-        self._scheduler.close()
-        self._check_alive()
 
     _pause = 0.0
 
