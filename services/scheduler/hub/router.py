@@ -16,8 +16,9 @@ from services.scheduler.engine.instance import Instance, fold_all
 from services.scheduler.engine.protos import StringValue, copy_optional, pb
 from services.scheduler.engine.start import start_time
 from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
+from services.scheduler.hub.executions import Execution
 from services.scheduler.hub.parts import Parts
-from services.scheduler.hub.wire import history_chunk
+from services.scheduler.hub.wire import events_in, history_chunk
 from services.scheduler.store.rows import EntityRow, InstanceRow
 
 log = logging.getLogger(__name__)
@@ -114,18 +115,33 @@ class Router:
     def _end_one(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
         now = self._parts.now()
         execution = self._parts.executions.load(row.seq)
-        first = () if execution.turn else self._first_event(row.seq)
+        first = self._first_event(row.seq) if self._is_to_begin(execution) else ()
         instance = fold_all(first, onto=execution.instance)
         decision = terminate(instance, first, reason, recurse=recurse, now=now)
-        self._store.append_history(
-            row.seq, execution.turn, len(decision.history), history_chunk(decision.history)
-        )
+        self.write_turn(row.seq, execution, decision.history)
         self._parts.withdraw_activities(self._store.delete_activities(row.seq))
         self._parts.dispatcher.withdraw(Kind.ORCHESTRATION, row.seq)
         if decision.ending is not None:
             self.save_ending(row, decision.ending, now)
         origin = Origin(row=row, instance=instance, lives=False)
         self.carry_out(decision.effects, origin)
+
+    def write_turn(
+        self, seq: int, execution: Execution, history: Iterable[pb.HistoryEvent]
+    ) -> bytes:
+        """Writes what a turn has added; gives it as it is stored.
+
+        An execution whose rewind was cut short has ended already: it must not end twice.
+        """
+        written, turn = list(history), execution.turn
+        if execution.instance.completed is not None:
+            past = events_in(b"".join(execution.chunks))
+            kept = [event for event in past if not event.HasField("executionCompleted")]
+            written, turn = [*kept, *written], 0
+            self._store.delete_history(seq)
+        chunk = history_chunk(written)
+        self._store.append_history(seq, turn, len(written), chunk)
+        return chunk
 
     def save_ending(self, row: InstanceRow, ending: Ending, now: datetime) -> None:
         """An instance that takes in nothing more."""
@@ -140,12 +156,16 @@ class Router:
         first = () if execution.turn else self._first_event(row.seq)
         return fold_all(first, onto=execution.instance).started
 
+    @staticmethod
+    def _is_to_begin(execution: Execution) -> bool:
+        return not execution.turn or execution.instance.completed is not None
+
     def _first_event(self, seq: int) -> tuple[pb.HistoryEvent, ...]:
-        """The start of an instance that has had no turn yet."""
+        """The start of an instance that has had no turn yet, or none since it was rewound."""
         waiting = [blob for _seq, blob in self._store.load_messages(seq, 1_000)]
         for blob in (*waiting, *self._store.alarms_of(seq)):
             event = pb.HistoryEvent.FromString(blob)
-            if event.HasField("executionStarted"):
+            if event.HasField("executionStarted") or event.HasField("executionRewound"):
                 return (event,)
         return ()
 

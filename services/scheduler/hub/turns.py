@@ -148,9 +148,8 @@ class Turns:
         if decision.replaces:
             self._replace_history(row, execution, decision, now)
             return
-        chunk = history_chunk(decision.history)
         count = len(decision.history)
-        self._store.append_history(row.seq, execution.turn, count, chunk)
+        chunk = self._router.write_turn(row.seq, execution, decision.history)
         if decision.ending is None:
             scheduled = decision.history[len(turn.new_events) :]
             instance = fold_all(scheduled, onto=turn.instance)
