@@ -22,9 +22,9 @@ def main() -> int:
         try:
             run_seed(arguments.seed, Path(directory), print)
         except Violation as violation:
-            print(f"\n{violation}", file=sys.stderr)
+            sys.stderr.write(f"\n{violation}\n")
             return 1
-    print("all holds")
+    sys.stdout.write("all holds\n")
     return 0
 
 

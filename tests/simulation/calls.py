@@ -1,8 +1,8 @@
 """Calls on their way: each is carried out at once, and acknowledged once it is on the disk."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from services.scheduler.errors import CallError
 
@@ -42,9 +42,9 @@ class Calls:
         self.follow(reply())
         return True
 
-    def follow(self, reply: Awaitable[None]) -> None:
+    def follow(self, reply: Coroutine[Any, Any, None]) -> None:
         """Waits for a reply."""
-        task: asyncio.Task[None] = asyncio.ensure_future(reply)  # type: ignore[assignment]  # a coroutine makes a task
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(reply)
         self._tasks.add(task)
         task.add_done_callback(self._over)
 

@@ -46,7 +46,7 @@ class Client:
 
     def _any_id(self) -> str:
         rows = self._scheduler.look.execute("SELECT instance_id FROM instances ORDER BY seq")
-        there = [row[0] for row in rows]
+        there: list[str] = [row[0] for row in rows]
         # Now and then one that is not there.
         return self._rng.choice([*there, *there, *IDS])
 
@@ -105,9 +105,7 @@ class Client:
         before = None if anew else self._incarnation(instance_id)
         self._begun(f"restart {instance_id}", lambda: self._hub.restart(request), before)
 
-    def _begun(
-        self, what: str, perform: Callable[[], Any], replaced: Incarnation | None
-    ) -> None:
+    def _begun(self, what: str, perform: Callable[[], Any], replaced: Incarnation | None) -> None:
         begun: list[Incarnation | None] = []
 
         def remembering() -> Any:
@@ -241,7 +239,7 @@ class Client:
 
     def _is_active(self, instance_id: str) -> bool:
         state = self._state(instance_id)
-        return state is not None and state.orchestrationStatus in _ACTIVE
+        return state is not None and Status(state.orchestrationStatus) in _ACTIVE
 
     def _changed(
         self,
@@ -265,8 +263,13 @@ class Client:
         rows = self._scheduler.look.execute(
             "SELECT instance_id FROM instances WHERE status = ? ORDER BY seq", (int(Status.FAILED),)
         )
-        failed = [row[0] for row in rows] or [self._any_id()]
-        instance_id = self._rng.choice(failed)
+        failed: list[str] = [row[0] for row in rows] or [self._any_id()]
+        # All at once: parents and children meet each other half rewound.
+        some = failed if self._rng.random() < 0.4 else [self._rng.choice(failed)]
+        for instance_id in self._rng.sample(some, len(some)):
+            self._rewind_one(instance_id)
+
+    def _rewind_one(self, instance_id: str) -> None:
         request = pb.RewindInstanceRequest(instanceId=instance_id)
         self._touch(instance_id)
         self._make(
@@ -277,7 +280,7 @@ class Client:
         """Purges some instance, perhaps with its children."""
         instance_id, recursive = self._any_id(), self._rng.random() < 0.5
         state, incarnation = self._state(instance_id), self._incarnation(instance_id)
-        expected = state is not None and state.orchestrationStatus not in _ACTIVE
+        expected = state is not None and Status(state.orchestrationStatus) not in _ACTIVE
 
         def acknowledged(count: int) -> None:
             if expected and incarnation is not None:
@@ -323,7 +326,7 @@ class Client:
         response = await hub.hub.wait(request, lambda row: row.status.is_terminal)
         await hub.hub.durable()
         state = response.orchestrationState
-        if response.exists and state.orchestrationStatus in _ACTIVE:
+        if response.exists and Status(state.orchestrationStatus) in _ACTIVE:
             raise Violation(f"a wait for {instance_id} ends with {state.orchestrationStatus}")
 
     def query(self, tell: Callable[[str], None]) -> None:

@@ -98,6 +98,10 @@ class Crew:
         if found is not None:
             self._send(self._answer(found[1]), found[0].name)
 
+    def answer_much(self) -> None:
+        """Every worker answers everything."""
+        self.answer_all()
+
     def answer_all(self) -> bool:
         """Every worker answers everything; whether there was something."""
         answered = False
@@ -143,6 +147,14 @@ class Crew:
             worker, item = found
             self._tell(f"{worker.name} garbles {item.completionToken}")
             self._scheduler.hub.desk.unreadable(item.completionToken, "The answer cannot be read")
+
+    def garble_all(self) -> None:
+        """Nothing that any worker answers can be read."""
+        for worker in self._workers:
+            while worker.items:
+                token = worker.items.pop().completionToken
+                self._tell(f"{worker.name} garbles {token}")
+                self._scheduler.hub.desk.unreadable(token, "The answer cannot be read")
 
     def abandon(self) -> None:
         """A worker gives an item back."""

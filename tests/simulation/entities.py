@@ -64,7 +64,7 @@ def _take(batch: Batch, event: pb.HistoryEvent) -> None:
     batch.seen.append(operation.requestId)
     given = json.loads(operation.input.value or "null")
     held = batch.inside
-    if held not in (None, given) and held is not None and batch.is_inside(held, batch.entity_id):
+    if held is not None and held != given and batch.is_inside(held, batch.entity_id):
         raise Violation(f"{operation.requestId} enters {batch.entity_id} while {held} is inside")
     if operation.operation == "boom":
         failure = pb.TaskFailureDetails(errorType="Boom", errorMessage="as it was told")

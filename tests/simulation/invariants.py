@@ -169,7 +169,8 @@ def request_ids(event: pb.HistoryEvent) -> tuple[str, ...]:
 
 def events_of(row: Row, story: Story) -> list[str]:
     """The external events that an instance has, wherever they are."""
-    waiting = [event.eventRaised.input.value for event in row.inbox if event.HasField("eventRaised")]
+    raised = (event.eventRaised for event in row.inbox if event.HasField("eventRaised"))
+    waiting = [event.input.value for event in raised]
     given = json.loads(row.given) if row.given else {}
     return [*story.raised, *waiting, *given.get("consumed", ())]
 

@@ -49,12 +49,14 @@ def plans(rng: random.Random) -> list[Plan]:
             name=name,
             steps=_drawn_steps(rng, names[number + 1 :]),
             generations=rng.choice((0, 0, 0, 1, 2)),
-            careless=rng.random() < 0.4,
+            careless=rng.random() < 0.55,
         )
         for number, name in enumerate(names)
     ]
     # What entities start must not come back to them.
-    leaf = Plan(name=LEAF, steps=(_drawn(rng, ("fan_in", "sleep"), ()),), generations=0, careless=False)
+    leaf = Plan(
+        name=LEAF, steps=(_drawn(rng, ("fan_in", "sleep"), ()),), generations=0, careless=False
+    )
     return [*drawn, leaf]
 
 
@@ -168,6 +170,20 @@ def _call(ctx: Replay, plan: Plan, *, values: Any) -> Steps:
     _heed(plan, awaited)
 
 
+def _hurry(ctx: Replay, plan: Plan, *, values: Any) -> Steps:
+    """May fail while much of what it has asked for is still open."""
+    entity_id, children, seconds = values
+    flaky = ctx.activity("flaky", "in a hurry")
+    rest = [ctx.activity("charge", "slow"), ctx.timer(timedelta(seconds=seconds))]
+    rest += [ctx.child(name, first_input()) for name in children]
+    if entity_id is not None:
+        rest.append(ctx.call(entity_id, "add", None))
+    yield [flaky]
+    _heed(plan, [flaky])
+    yield rest
+    _heed(plan, rest)
+
+
 def _signal(ctx: Replay, _plan: Plan, *, values: Any) -> Steps:
     entity_id, operation, seconds = values
     ctx.signal(entity_id, operation, None, timedelta(seconds=seconds) if seconds else None)
@@ -235,6 +251,10 @@ _KINDS: Final[Mapping[str, tuple[Callable[..., Steps], _Draw]]] = {
     "call": (
         _call,
         lambda r, _c: (r.choice(ENTITIES), r.choice(("add", "boom", "relay")), r.random() < 0.4),
+    ),
+    "hurry": (
+        _hurry,
+        lambda r, c: (r.choice((None, *ENTITIES)), tuple(c[: r.randint(0, 1)]), r.choice(_SECONDS)),
     ),
     "signal": (
         _signal,

@@ -8,11 +8,12 @@ import json
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from services.scheduler.engine.events import moment, stamp
 from services.scheduler.engine.protos import StringValue, pb
+from tests.simulation.clock import BEGINNING
 from tests.simulation.histories import Key, answered_by, kind_of
 
 _PAUSE: Final = timedelta(seconds=3)
@@ -65,7 +66,7 @@ class Replay:
         self._completion: pb.CompleteOrchestrationAction | None = None
         self._replaying = True
         self._fresh = 0
-        self._now = datetime.min
+        self._now = BEGINNING
         self.instance_id = request.instanceId
         self.consumed: list[str] = []
         self.status: str | None = None

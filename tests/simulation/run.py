@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from services.scheduler.engine.protos import pb
 from services.scheduler.engine.status import Status
 from tests.simulation.calls import Calls
 from tests.simulation.client import Client
@@ -19,6 +18,9 @@ from tests.simulation.tables import Picture, picture
 from tests.simulation.violation import Violation
 
 _STEPS: Final = (40, 110)
+_STARTED_FIRST: Final = 4
+_CRASHES_MAX: Final = 12
+_GARBLED_MAX: Final = 4
 _TICKS: Final = (0, 0, 1, 2, 6)
 # Long enough for a commit and everything that it sets going.
 _SETTLED_TICKS: Final = 8
@@ -114,27 +116,26 @@ class _Run:
         self._check_alive()
 
     async def _play(self) -> None:
+        self._crew.connect_good()
+        for _ in range(self._rng.randint(0, _STARTED_FIRST)):
+            self._client.start()
         # A run that does everything a little meets less than one that does a few things a lot.
-        steps = self._steps()
-        weights = [weight * self._rng.choice((0, 1, 1, 4)) + 0.01 for _step, weight in steps]
-        acts = [step for step, _weight in steps]
+        acts, weights = zip(*self._steps(), strict=True)
+        lifted = [weight * self._rng.choice((0.1, 1, 1, 4)) for weight in weights]
         for _ in range(self._rng.randint(*_STEPS)):
-            self._rng.choices(acts, weights)[0]()
+            slow = self._rng.choices(acts, lifted)[0]()
+            if slow is not None:
+                await slow
             await self._ticks(self._rng.choice(_TICKS))
             self._check_alive()
-            if self._pause:
-                await asyncio.sleep(self._pause)
-                self._pause = 0.0
         await self._end_everything()
         await self._check_rest()
 
-    _pause = 0.0
-
-    def _steps(self) -> list[tuple[Callable[[], None], float]]:
+    def _steps(self) -> list[tuple[Callable[[], Coroutine[Any, Any, None] | None], float]]:
         client, crew = self._client, self._crew
         return [
             (crew.answer, 40),
-            (crew.answer_all, 10),
+            (crew.answer_much, 10),
             (crew.connect, 6),
             (crew.disconnect, 3),
             (crew.fall_silent, 1),
@@ -160,7 +161,9 @@ class _Run:
             (self._let_time_pass, 10),
             (self._set_clock_forward, 1),
             (self._checkpoint, 1),
-            (self._look, 2),
+            (self._check, 2),
+            (self._crash_loop, 0.7),
+            (self._garble_loop, 0.7),
             (self._close, 2),
             (self._kill, 4),
         ]
@@ -176,9 +179,27 @@ class _Run:
 
     # What happens to the scheduler and its clock
 
-    def _let_time_pass(self) -> None:
-        self._pause = self._rng.choice((0.001, 0.05, 0.3, 2.0, 15.0, 100.0, 4_000.0))
-        self.say(f"{self._pause} s pass")
+    async def _let_time_pass(self) -> None:
+        seconds = self._rng.choice((0.001, 0.05, 0.3, 2.0, 15.0, 100.0, 4_000.0))
+        self.say(f"{seconds} s pass")
+        await asyncio.sleep(seconds)
+
+    async def _crash_loop(self) -> None:
+        """One worker after the other dies of what it is sent."""
+        self.say("a crash loop")
+        for _ in range(self._rng.randint(2, _CRASHES_MAX)):
+            self._crew.disconnect_all()
+            self._crew.connect_good()
+            await asyncio.sleep(self._rng.choice((0.1, 70.0)))
+
+    async def _garble_loop(self) -> None:
+        """Nothing that workers answer can be read, for a while."""
+        for _ in range(self._rng.randint(2, _GARBLED_MAX)):
+            self._crew.garble_all()
+            await asyncio.sleep(6.0)
+
+    def _check(self) -> None:
+        self._look()
 
     def _set_clock_forward(self) -> None:
         self.say("the clock is set forward by an hour")
@@ -269,8 +290,9 @@ class _Run:
 
     def _check_nothing_left(self, now: Picture) -> None:
         left = [f"{row}: {row.on_its_way}" for row in now.rows.values() if row.on_its_way]
-        left += [f"{len(e.queue)} operations of {e.entity_id}" for e in now.entities.values() if e.queue]
-        left += [f"the lock of {e.entity_id}" for e in now.entities.values() if e.section]
+        entities = now.entities.values()
+        left += [f"{len(e.queue)} operations of {e.entity_id}" for e in entities if e.queue]
+        left += [f"the lock of {e.entity_id}" for e in entities if e.section]
         left += [f"{len(now.delayed)} delayed signals"] if now.delayed else []
         if left:
             raise Violation(f"left behind: {'; '.join(left)}")

@@ -128,9 +128,7 @@ def _result(item: pb.WorkItem, rng: random.Random) -> Answer:
         response.failureDetails.errorType = "Flaky"
         return response
     given = json.loads(request.input.value)
-    response.result.CopyFrom(
-        StringValue(value=json.dumps({"name": request.name, "given": given}))
-    )
+    response.result.CopyFrom(StringValue(value=json.dumps({"name": request.name, "given": given})))
     return response
 
 
