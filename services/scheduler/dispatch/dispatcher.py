@@ -88,8 +88,11 @@ class Dispatcher:
     # Work
 
     def offer(self, work: Work) -> None:
-        """Makes work ready, unless it is ready, asleep or leased already."""
-        if work.key in self._shelves or work.key in self._leased or work.key in self._asleep:
+        """Makes work ready, unless it is ready, set apart, asleep or leased already."""
+        key = work.key
+        if key in self._shelves or key in self._leased or key in self._asleep:
+            return
+        if any(suspect.key == key for _order, suspect in self._suspects):
             return
         self._order += 1
         self._place(work, self._order)
