@@ -5,10 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.simulation.run import run_seed
+from tests.simulation.run import MEMORY, run_seed
 from tests.simulation.violation import Violation
-
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of each run's own is made in it
 
 
 def main() -> int:
@@ -17,7 +15,7 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", default=1)
     parser.add_argument("--on-disk", action="store_true", help="on a disk, not in memory")
     arguments = parser.parse_args()
-    place = None if arguments.on_disk or not _MEMORY.is_dir() else _MEMORY
+    place = None if arguments.on_disk or not MEMORY.is_dir() else MEMORY
     with tempfile.TemporaryDirectory(dir=place) as directory:
         try:
             run_seed(arguments.seed, Path(directory), print)
