@@ -70,9 +70,13 @@ class Hub:
         self, request: pb.GetInstanceRequest, test: Callable[[InstanceRow], bool]
     ) -> pb.GetInstanceResponse:
         """The state of an instance once it passes a test; at once where there is none."""
-        row = self._store.find_instance(request.instanceId)
-        if row is not None and not test(row):
-            await self._parts.waiters.wait(request.instanceId, test)
+        waiters = self._parts.waiters
+        # Who is woken may find another instance of this id, which has only just begun.
+        while not waiters.is_closed:
+            row = self._store.find_instance(request.instanceId)
+            if row is None or test(row):
+                break
+            await waiters.wait(request.instanceId, test)
         return self.get(request)
 
     def raise_event(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
