@@ -36,6 +36,7 @@ class Client:
         self._scheduler = scheduler
         self._calls = calls
         self._numbers = 0
+        self._rewinds = 0
         self._touched: dict[str, int] = {}
         self.programs: list[str] = []
         self.ledger = Ledger()
@@ -139,10 +140,10 @@ class Client:
             name=self._rng.choice((name, name.upper())),
             input=StringValue(value=data),
         )
-        incarnation = self._incarnation(instance_id)
+        incarnation, rewinds = self._incarnation(instance_id), self._rewinds
 
         def acknowledged(_response: Any) -> None:
-            if incarnation is not None:
+            if incarnation is not None and rewinds == self._rewinds:
                 self.ledger.raised[data] = incarnation
 
         self._make(
@@ -270,6 +271,13 @@ class Client:
             self._rewind_one(instance_id)
 
     def _rewind_one(self, instance_id: str) -> None:
+        self._rewinds += 1
+        raised = self.ledger.raised
+        for data, incarnation in list(raised.items()):
+            state = self._state(incarnation[0])
+            if state is None or Status(state.orchestrationStatus).is_terminal:
+                # An end takes with it what had not been taken in; no rewind brings that back.
+                del raised[data]
         request = pb.RewindInstanceRequest(instanceId=instance_id)
         self._touch(instance_id)
         self._make(

@@ -59,9 +59,11 @@ def opened(request: pb.EntityRequest, is_inside: IsInside) -> Batch:
 def _take(batch: Batch, event: pb.HistoryEvent) -> None:
     called = event.HasField("entityOperationCalled")
     operation: Any = event.entityOperationCalled if called else event.entityOperationSignaled
-    if operation.requestId in batch.seen:
-        raise Violation(f"{batch.entity_id} is asked twice for {operation.requestId}")
-    batch.seen.append(operation.requestId)
+    # An execution that is rewound asks again for what it has not been answered.
+    asked = operation.requestId + (f"/{operation.parentExecutionId.value}" if called else "")
+    if asked in batch.seen:
+        raise Violation(f"{batch.entity_id} is asked twice for {asked}")
+    batch.seen.append(asked)
     given = json.loads(operation.input.value or "null")
     held = batch.inside
     if held is not None and held != given and batch.is_inside(held, batch.entity_id):

@@ -48,10 +48,14 @@ class Invariants:
     def is_inside(self, now: Picture, section: str, entity_id: str) -> bool:
         """Whether some orchestration is inside a critical section at an entity."""
         return any(
-            self.story_of(row).holds(section, entity_id) and not self.story_of(row).rewound
+            self._acts_alone(row) and self.story_of(row).holds(section, entity_id)
             for row in now.rows.values()
-            if not row.status.is_terminal
         )
+
+    def _acts_alone(self, row: Row) -> bool:
+        """Whether a section in its history is one: an end takes locks away, a rewind asks anew."""
+        story = self.story_of(row)
+        return not row.status.is_terminal and story.completed is None and not story.rewound
 
     def _grows(self, row: Row) -> None:
         if row.turns != list(range(len(row.turns))):
@@ -63,21 +67,16 @@ class Invariants:
         past = self._past.setdefault(row.seq, set())
         if execution != row.execution_id:
             past.add(execution)
-        elif row.chunks[: len(chunks)] != chunks and not self._is_cut(row):
+        elif row.chunks[: len(chunks)] != chunks and not self._is_cut(row, chunks):
             raise Violation(f"the history of {row} has changed or shrunk")
         if row.execution_id in past:
             raise Violation(f"{row} is again the execution {row.execution_id}")
         self._chunks[row.seq] = (row.execution_id, row.chunks)
 
-    def _is_cut(self, row: Row) -> bool:
-        """Whether it was ended while it waited to be rewound: that takes its first end away."""
-        before = self._stories.get(row.seq)
-        return (
-            before is not None
-            and before[1].completed is not None
-            and self.story_of(row).rewound
-            and row.status.is_terminal
-        )
+    def _is_cut(self, row: Row, before: list[bytes]) -> bool:
+        """Whether it only lost its end: it was ended again while it waited to be rewound."""
+        known, now = _without_end(before), _without_end(row.chunks)
+        return self.story_of(row).rewound and now[: len(known)] == known
 
     def _stays_ended(self, row: Row) -> None:
         before = self._ended.get(row.seq)
@@ -93,9 +92,11 @@ class Invariants:
             holders = [
                 str(row)
                 for row in now.rows.values()
-                if not row.status.is_terminal
-                and not (story := self.story_of(row)).rewound
-                and any(story.holds(section, entity.entity_id) for section in story.granted)
+                if self._acts_alone(row)
+                and any(
+                    self.story_of(row).holds(section, entity.entity_id)
+                    for section in self.story_of(row).granted
+                )
             ]
             if holders:
                 raise Violation(f"{entity.entity_id} is free, and {holders} are inside")
@@ -106,6 +107,14 @@ class Invariants:
         story = self.story_of(owner)
         if entity.entity_id not in story.sections.get(entity.section, ()) and not story.rewound:
             raise Violation(f"{entity.entity_id} is locked by {owner}, which does not know it")
+
+
+def _without_end(chunks: list[bytes]) -> list[bytes]:
+    return [
+        event.SerializeToString(deterministic=True)
+        for event in events_in(b"".join(chunks))
+        if not event.HasField("executionCompleted")
+    ]
 
 
 def _agree(row: Row, story: Story) -> None:

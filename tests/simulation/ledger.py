@@ -36,12 +36,14 @@ class Ledger:
 
     def _hold_events(self, rows: dict[Incarnation, Row], invariants: Invariants) -> None:
         known: dict[Incarnation, set[str]] = {}
-        for data, incarnation in self.raised.items():
+        for data, incarnation in list(self.raised.items()):
             row = rows.get(incarnation)
-            if row is None or row.status.is_terminal:
+            if row is None:
                 continue
-            if row.is_rewinding or invariants.story_of(row).rewound:
-                # It had ended meanwhile, and what it had not taken in went with its end.
+            rewound = row.is_rewinding or invariants.story_of(row).rewound
+            if row.status.is_terminal or rewound:
+                # What an execution had not taken in went with its end.
+                del self.raised[data]
                 continue
             if incarnation not in known:
                 known[incarnation] = set(events_of(row, invariants.story_of(row)))
