@@ -202,6 +202,16 @@ class _Run:
 
     def _check(self) -> None:
         self._look()
+        self._check_reservations()
+
+    def _check_reservations(self) -> None:
+        """A worker that is kept free for an item is kept free for one that will come."""
+        dispatcher = self._scheduler.hub.dispatcher
+        coming = {work.key for _order, work in dispatcher._suspects}  # noqa: SLF001 - nothing public tells what is set apart
+        for stream in dispatcher.streams:
+            known = coming | {lease.work.key for lease in stream.leases.values()}
+            if stream.reserved_for is not None and stream.reserved_for not in known:
+                raise Violation(f"a worker is kept free for {stream.reserved_for}, which is gone")
 
     def _set_clock_forward(self) -> None:
         self.say("the clock is set forward by an hour")
@@ -278,6 +288,7 @@ class _Run:
     async def _check_rest(self) -> None:
         """Nothing is left of live work: not on the disk, not in memory."""
         self._check_nothing_left(self._look())
+        self._check_reservations()
         await self._ticks(_SETTLED_TICKS)
         if len(self._calls):
             raise Violation(f"{len(self._calls)} calls have not been answered")
