@@ -105,6 +105,10 @@ class Dispatcher:
         self._abandoned.pop(key, None)
         self._unreadable.pop(key, None)
         self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
+        for stream in self._streams:
+            # Kept free for what will not come, it would never be given anything again.
+            if stream.reserved_for == key:
+                stream.reserved_for = None
         handle = self._asleep.pop(key, None)
         if handle is not None:
             handle.cancel()
