@@ -19,7 +19,7 @@ from tests.simulation.violation import Violation
 
 # Where it is there, a run costs no disk its time.
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each run makes a directory of its own in it
-_STEPS: Final = (40, 110)
+_STEPS: Final = (40, 90)
 _STARTED_FIRST: Final = 4
 _CRASHES_MAX: Final = 12
 _GARBLED_MAX: Final = 4
