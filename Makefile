@@ -5,8 +5,9 @@ ORDERS ?= orders/sample.csv
 WORKERS ?= 2
 BATCH_SIZE ?= 10
 N ?= 3
+SEED ?= 1
 
-export EMBEDDED ORDERS WORKERS BATCH_SIZE N ARGS UPGRADE
+export EMBEDDED ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
   services/client/requirements.txt scripts/requirements.txt
@@ -14,7 +15,7 @@ python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev worker submit up scale ps logs down clean test check format lock
+.PHONY: help setup demo dev worker submit up scale ps logs down clean test sim check format lock
 
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +58,9 @@ clean: ## Stop the stack and remove its data and images.
 
 test: .venv/.tests ## Run all tests; what is skipped says why.
 	@$(python) -m pytest $(ARGS)
+
+sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
+	@$(python) -m tests.simulation "$$SEED" $(ARGS)
 
 check: .venv/.tests ## Run the linters, the type checker and the tidy tests.
 	@.venv/bin/ruff check .

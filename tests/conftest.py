@@ -11,7 +11,17 @@ from scripts.local_stack import ROOT
 _SETTINGS = re.findall(
     r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), flags=re.MULTILINE
 )
-_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARGS", "BATCH_SIZE", "EMBEDDED", "N", "ORDERS")
+_OF_MAKE = (
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "ARGS",
+    "BATCH_SIZE",
+    "EMBEDDED",
+    "N",
+    "ORDERS",
+    "SEED",
+)
 # Which base image a machine has is the machine's to say.
 for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_IMAGE"}:
     os.environ.pop(_name, None)

@@ -91,8 +91,11 @@ class Dispatcher:
     # Work
 
     def offer(self, work: Work) -> None:
-        """Makes work ready, unless it is ready, asleep or leased already."""
-        if work.key in self._shelves or work.key in self._leased or work.key in self._asleep:
+        """Makes work ready, unless it is ready, set apart, asleep or leased already."""
+        key = work.key
+        if key in self._shelves or key in self._leased or key in self._asleep:
+            return
+        if any(suspect.key == key for _order, suspect in self._suspects):
             return
         self._order += 1
         self._place(work, self._order)
@@ -106,6 +109,10 @@ class Dispatcher:
         self._unreadable.pop(key, None)
         if self._suspects:
             self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
+        for stream in self._streams:
+            # Kept free for what will not come, it would never be given anything again.
+            if stream.reserved_for == key:
+                stream.reserved_for = None
         handle = self._asleep.pop(key, None)
         if handle is not None:
             handle.cancel()

@@ -6,7 +6,7 @@ from typing import Final
 from services.scheduler.engine import events
 from services.scheduler.engine.children import child_started
 from services.scheduler.engine.draft import Draft
-from services.scheduler.engine.effects import ResumeChild, RunTask, SetTimer
+from services.scheduler.engine.effects import ResumeChild, RunTask, SendOperation, SetTimer
 from services.scheduler.engine.instance import Instance, fold_all
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.errors import BadRequestError
@@ -18,7 +18,8 @@ def rewind(draft: Draft, action: pb.OrchestratorAction) -> None:
     """Carries out `rewindOrchestration`: the worker's history replaces ours.
 
     What it schedules and does not resolve is set going again: activities and timers whose rows are
-    gone, and children, which are rewound too, or created again where they have been purged.
+    gone, entity calls and locks, and children, which are rewound too, or created again where they
+    have been purged.
     """
     history = list(action.rewindOrchestration.newHistory)
     instance = fold_all(history)
@@ -37,8 +38,31 @@ def rewind(draft: Draft, action: pb.OrchestratorAction) -> None:
         for timer in sorted(instance.open_timers)
     )
     draft.effects.extend(
+        effect for event in history if (effect := _ask_again(instance, event)) is not None
+    )
+    draft.effects.extend(
         _resume(draft, instance, scheduled[child], reason) for child in instance.open_children
     )
+
+
+def _ask_again(instance: Instance, event: pb.HistoryEvent) -> SendOperation | None:
+    """What entities have yet to answer, and the locks that the failure has given back.
+
+    A call may run twice, as an activity may. A section that was held is asked for again: its calls
+    queue up behind that, so no two sections mix, though its orchestrator does not wait for it.
+    """
+    again = pb.HistoryEvent(eventId=events.NO_ID, timestamp=event.timestamp)
+    if event.entityOperationCalled.requestId in instance.open_calls:
+        again.entityOperationCalled.CopyFrom(event.entityOperationCalled)
+        again.entityOperationCalled.parentExecutionId.value = instance.execution_id
+        entity_id = event.entityOperationCalled.targetInstanceId.value
+        return SendOperation(entity_id=entity_id, event=again)
+    if event.entityLockRequested.criticalSectionId in instance.sections:
+        again.entityLockRequested.CopyFrom(event.entityLockRequested)
+        left = instance.sections[event.entityLockRequested.criticalSectionId]
+        again.entityLockRequested.lockSet[:] = left
+        return SendOperation(entity_id=left[0], event=again)
+    return None
 
 
 def _resume(

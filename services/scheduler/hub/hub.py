@@ -73,9 +73,15 @@ class Hub:
 
         A missing one is waited for: it may be started yet.
         """
+        waiters = self._parts.waiters
         row = self._store.find_instance(request.instanceId)
-        if row is None or not test(row):
-            await self._parts.waiters.wait(request.instanceId, test)
+        # Who is woken may find another instance of this id, which has only just begun.
+        while (row is None or not test(row)) and not waiters.is_closed:
+            existed = row is not None
+            await waiters.wait(request.instanceId, test)
+            row = self._store.find_instance(request.instanceId)
+            if row is None and existed:
+                break
         return self.get(request)
 
     def raise_event(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:

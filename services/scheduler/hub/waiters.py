@@ -18,6 +18,11 @@ class Waiters:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether everybody has been woken for good."""
+        return self._closed
+
     async def wait(self, instance_id: str, test: Test) -> None:
         """Returns once the instance passes the test, is gone, or the hub closes."""
         if self._closed:

@@ -41,8 +41,7 @@ UPDATE instances SET status = :status, output = NULL, failure = NULL, completed_
   updated_at = :now WHERE seq = :seq;
 
 -- name: save_rewound
-UPDATE instances SET execution_id = :execution_id, parent_execution_id = :parent_execution_id,
-  updated_at = :now WHERE seq = :seq;
+UPDATE instances SET execution_id = :execution_id, updated_at = :now WHERE seq = :seq;
 
 -- name: save_parent_execution
 UPDATE instances SET parent_execution_id = :parent_execution_id WHERE seq = :seq;

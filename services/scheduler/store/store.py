@@ -179,19 +179,10 @@ class Store:
         self._change("save_rewinding", values)
 
     def save_rewound(self, seq: int, started: pb.ExecutionStartedEvent, now: datetime) -> None:
-        """The ids of a rewound execution."""
-        parent = started.parentInstance.orchestrationInstance
-        self._change(
-            "save_rewound",
-            {
-                "seq": seq,
-                "execution_id": started.orchestrationInstance.executionId.value,
-                "parent_execution_id": (
-                    parent.executionId.value if started.HasField("parentInstance") else None
-                ),
-                "now": micros(now),
-            },
-        )
+        """The id of a rewound execution; whom it answers is told by who rewound it."""
+        execution_id = started.orchestrationInstance.executionId.value
+        values = {"seq": seq, "execution_id": execution_id, "now": micros(now)}
+        self._change("save_rewound", values)
 
     def save_parent_execution(self, seq: int, execution_id: str) -> None:
         """Whose answer a child's end is from now on."""

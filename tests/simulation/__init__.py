@@ -1,0 +1,1 @@
+"""The real hub on real SQLite, in virtual time, with every choice drawn from one seed."""
