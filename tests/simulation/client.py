@@ -324,8 +324,10 @@ class Client:
     # Readers
 
     def wait(self, tell: Callable[[str], None]) -> None:
-        """Waits for the end of some instance, for as long as it takes."""
+        """Waits for the end of some instance that there is, for as long as it takes."""
         instance_id = self._any_id()
+        if not self._hub.get(pb.GetInstanceRequest(instanceId=instance_id)).exists:
+            return
         tell(f"wait for the end of {instance_id}")
         self._calls.follow(self._waited(self._scheduler.hub, instance_id))
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 
-from services.scheduler.dispatch.dispatcher import row_of
+from services.scheduler.dispatch.dispatcher import activity_of
 from services.scheduler.engine.protos import pb
 from services.scheduler.hub.work import WorkDesk
 from tests.simulation.calls import Calls
@@ -207,8 +207,8 @@ class Crew:
             return
         if self._scheduler.hub.dispatcher.lease_of(token) is not None:
             raise Violation(f"{token} was answered, and its lease goes on")
-        seq = row_of(token) if token.startswith("a") else None
-        if seq is not None and not token.endswith("-00000000-1") and self._is_open(seq):
+        named = activity_of(token)
+        if named is not None and not token.endswith("-00000000-1") and self._is_open(named[1]):
             raise Violation(f"{token} was answered, and its activity is still open")
 
     def _is_open(self, seq: int) -> bool:
