@@ -67,7 +67,7 @@ def notes_of(folder: Path, verb: str, process: "subprocess.Popen[bytes] | None" 
 
 def acknowledged(hub: Hub, thread: int) -> list[int]:
     """Starts, events and signals one after the other until one is not answered; those that were."""
-    numbers = []
+    numbers: list[int] = []
     number = thread * 100_000
     with hub.stub() as stub:
         while True:
@@ -91,13 +91,14 @@ def acknowledged(hub: Hub, thread: int) -> list[int]:
 
 
 def test_every_acknowledged_call_holds_after_a_kill(new_stack: StackMaker) -> None:
-    with new_stack(workers=0) as stack, hub_of(stack) as hub, ThreadPoolExecutor(4) as pool:
-        callers = [pool.submit(acknowledged, hub, thread) for thread in range(4)]
+    with new_stack(workers=0) as stack, ThreadPoolExecutor(4) as pool:
+        with hub_of(stack) as hub:
+            callers = [pool.submit(acknowledged, hub, thread) for thread in range(4)]
         wait_for_metric(stack, 200, "scheduler_rpcs_total", method="SignalEntity", code="OK")
         kill_and_start(stack)
         numbers = [number for caller in callers for number in caller.result()]
         assert len(numbers) >= 200
-        with hub.worker(orchestrators=[waits_for_go], entities=[cell]):
+        with hub_of(stack) as hub, hub.worker(orchestrators=[waits_for_go], entities=[cell]):
             for number in numbers:
                 assert hub.ended(f"n-{number}").get_output() == number
                 hub.until(lambda number=number: value_of(hub, f"n-{number}") == number)  # type: ignore[misc]  # a default of a lambda
@@ -126,29 +127,30 @@ def sleeps(ctx: task.OrchestrationContext, seconds: float) -> Steps:
 
 
 def test_timers_that_were_due_while_it_was_down_fire_once(new_stack: StackMaker) -> None:
-    with new_stack(workers=0) as stack, hub_of(stack) as hub:
-        client = hub.client
-        with hub.worker(orchestrators=[sleeps], entities=[cell]):
+    with new_stack(workers=0) as stack:
+        with hub_of(stack) as hub, hub.worker(orchestrators=[sleeps]):
+            client = hub.client
             ids = [client.schedule_new_orchestration(sleeps, input=3.0) for _ in range(30)]
             due = datetime.now(UTC) + timedelta(seconds=3)
             late = client.schedule_new_orchestration(sleeps, input=0.1, start_at=due)
             client.signal_entity(cell_id("later"), "add", 5, signal_time=due)
             for instance_id in ids:
-                hub.until(
+                wait_until(
                     lambda it=instance_id: of(  # type: ignore[misc]  # a default of a lambda
                         history.TimerCreatedEvent, client.get_orchestration_history(it)
                     )
                 )
             end(stack.process("scheduler"))
-            wait_until(lambda: datetime.now(UTC) > due + timedelta(seconds=1))
-            stack.start_scheduler()
+        wait_until(lambda: datetime.now(UTC) > due + timedelta(seconds=1))
+        stack.start_scheduler()
+        with hub_of(stack) as hub, hub.worker(orchestrators=[sleeps], entities=[cell]):
             for instance_id in (*ids, late):
                 assert hub.ended(instance_id).get_output() == "awake"
-                events = client.get_orchestration_history(instance_id)
+                events = hub.client.get_orchestration_history(instance_id)
                 assert len(of(history.TimerFiredEvent, events)) == 2
                 assert_every_task_ended_once(events)
             hub.until(lambda: value_of(hub, "later"))
-        assert value_of(hub, "later") == 5
+            assert value_of(hub, "later") == 5
 
 
 def generated_orders(client: CommandLine, path: Path, count: int) -> tuple[set[str], Any]:
