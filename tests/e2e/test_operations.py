@@ -3,8 +3,9 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -293,8 +294,9 @@ def create_timers(hub: Hub, count: int) -> None:
             worker.decide(worker.item(), *timers)
 
 
-def idle_waiters(stack: LocalStack, hub: Hub) -> Callable[[], None]:
-    """A thousand clients that wait for something; gives what ends them."""
+@contextmanager
+def idle_waiters(stack: LocalStack, hub: Hub) -> Iterator[None]:
+    """A thousand clients that wait for something, for the length of the block."""
     instance_id = start(hub, "never")
     channel = grpc.insecure_channel(hub.address)
     wait = channel.unary_unary(
@@ -305,17 +307,17 @@ def idle_waiters(stack: LocalStack, hub: Hub) -> Callable[[], None]:
     request = pb.GetInstanceRequest(instanceId=instance_id)
     calls = [wait.future(request, metadata=(("taskhub", hub.name),)) for _ in range(1_000)]
     wait_for_metric(stack, 1_000, "scheduler_waiters")
-    assert not any(call.done() for call in calls)
-    return channel.close
+    try:
+        yield
+        assert not any(call.done() for call in calls)
+    finally:
+        channel.close()
 
 
 def test_idle_waiters_and_pending_timers_cost_next_to_nothing(new_stack: StackMaker) -> None:
     with new_stack(workers=0) as stack, hub_of(stack) as hub:
         create_timers(hub, 10_000)
-        close = idle_waiters(stack, hub)
-        try:
+        with idle_waiters(stack, hub):
             assert idle_share(stack) < IDLE_SHARE_MAX
             assert metric(stack, "scheduler_waiters") == 1_000
-        finally:
-            close()
         wait_until(lambda: metric(stack, "scheduler_waiters") == 0)
