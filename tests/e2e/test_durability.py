@@ -281,7 +281,7 @@ def test_a_scheduler_that_is_stopped_with_streams_and_waiters_goes_on_at_its_nex
             scheduler.send_signal(signal.SIGTERM)
             assert scheduler.wait(10) == 0
         assert all(isinstance(waiter.exception(20), grpc.RpcError) for waiter in waiting)
-        assert stack.log_tail("scheduler").endswith("stopped")
+        assert "services.scheduler.app: stopped" in stack.log_tail("scheduler")
         logs = list(data_of(stack).glob("*-wal"))
         assert [log for log in logs if log.stat().st_size] == []
         stack.start_scheduler()

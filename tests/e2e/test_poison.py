@@ -25,7 +25,8 @@ from tests.e2e.schedulers import hub_of, kill_and_start, metric
 from tests.e2e.test_durability import notes_of, odd_worker
 
 # The delays between ten deliveries add up to 64 s: 0.5 s after the third, then twice as long each.
-GIVEN_UP_SECONDS = 110
+# The SDK pauses too, up to 30 s, before it opens a stream again that it has lost.
+GIVEN_UP_SECONDS = 240
 DELIVERIES = 10
 
 
@@ -58,7 +59,7 @@ def failure_of(hub: Hub, instance_id: str) -> str:
 
 
 @pytest.mark.slow  # 64 s of growing delays between the deliveries
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_an_activity_that_kills_its_worker_is_given_up_and_the_others_complete(
     new_stack: StackMaker, tmp_path: Path
 ) -> None:
@@ -80,7 +81,7 @@ def test_an_activity_that_kills_its_worker_is_given_up_and_the_others_complete(
 
 
 @pytest.mark.slow  # 64 s of growing delays between the deliveries
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_a_work_item_that_is_too_large_for_its_worker_is_given_up_and_the_others_complete(
     new_stack: StackMaker, tmp_path: Path
 ) -> None:
@@ -91,7 +92,8 @@ def test_a_work_item_that_is_too_large_for_its_worker_is_given_up_and_the_others
         while hub.client.get_orchestration_state(poison).runtime_status.name != "FAILED":  # type: ignore[union-attr]  # it is there
             assert seconds_since(began) < GIVEN_UP_SECONDS
             other = run(runs_all, input={"activity": "works", "inputs": [count]})
-            assert hub.ended(other).get_output() == [count]
+            # As long as the SDK may pause before it opens its stream again.
+            assert hub.ended(other, seconds=60).get_output() == [count]
             count += 1
             time.sleep(0.2)  # others come and go all the time, but do not fill the machine
         assert seconds_since(began) > 30

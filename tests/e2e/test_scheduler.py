@@ -140,7 +140,7 @@ def test_a_stop_is_quick_and_clean_even_with_a_waiting_client(new_stack: StackMa
             assert process.wait(10) == 0
             assert isinstance(waiting.exception(10), grpc.RpcError)
         assert "ready: gRPC on 127.0.0.1:" in stack.log_tail("scheduler")
-        assert stack.log_tail("scheduler").endswith("stopped")
+        assert "services.scheduler.app: stopped" in stack.log_tail("scheduler")
 
 
 def test_a_stream_without_work_says_that_it_lives(new_stack: StackMaker) -> None:
