@@ -2,6 +2,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -372,6 +373,21 @@ def test_a_log_that_cannot_be_moved_into_its_file_stops_the_scheduler(
         log = disk / "default.db-wal"
         ids = starts_until(hub, lambda: log.stat().st_size > 8 * 2**20)
         assert_stopped_by(stack, r"full|disk I/O")
+        remount(disk, "size=100m")
+        stack.start_scheduler()
+        assert_all_there(hub, ids)
+
+
+def test_a_stop_without_room_to_move_the_log_is_no_crash(new_stack: StackMaker, disk: Path) -> None:
+    with new_stack(workers=0, SCHEDULER_DATA_DIR=str(disk)) as stack, hub_of(stack) as hub:
+        log = disk / "default.db-wal"
+        ids = starts_until(hub, lambda: log.stat().st_size > 4 * 2**20)
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 2**20))
+        scheduler = stack.process("scheduler")
+        scheduler.send_signal(signal.SIGTERM)
+        # What is acknowledged is in the log, whatever becomes of the file.
+        assert scheduler.wait(10) in {0, 2}
+        assert "Traceback" not in stack.log_tail("scheduler")
         remount(disk, "size=100m")
         stack.start_scheduler()
         assert_all_there(hub, ids)
