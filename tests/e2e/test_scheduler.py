@@ -1,12 +1,11 @@
-import http.client
 import logging
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,7 +19,7 @@ from durabletask.internal import orchestrator_service_pb2_grpc as service
 from scripts.local_stack import ROOT, LocalStack
 from services.shared.sdk import status_code, status_details
 from tests.e2e.conftest import StackMaker
-from tests.e2e.processes import wait_until
+from tests.e2e.schedulers import run_scheduler, wait_for_metric
 
 QUIET = logging.getLogger("tests.quiet")
 
@@ -34,14 +33,6 @@ def client_of(stack: LocalStack, hub: str, **options: Any) -> TaskHubGrpcClient:
         logger=QUIET,
         **options,
     )
-
-
-def test_health_is_204(stack: LocalStack) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", stack.http_port, timeout=5)
-    connection.request("GET", "/healthz")
-    response = connection.getresponse()
-    assert (response.status, response.read()) == (204, b"")
-    connection.close()
 
 
 def test_the_probe_of_a_serving_scheduler_is_healthy(stack: LocalStack) -> None:
@@ -99,18 +90,11 @@ def test_task_hubs_never_see_one_another(new_stack: StackMaker) -> None:
 
 
 @pytest.mark.parametrize("setting", ["SCHEDULER_GRPC_PORT", "SCHEDULER_HTTP_PORT"])
-def test_a_port_in_use_is_told_with_the_setting_to_change(stack: LocalStack, setting: str) -> None:
-    free = {"SCHEDULER_GRPC_PORT": "0", "SCHEDULER_HTTP_PORT": "0"}
+def test_a_port_in_use_is_told_with_the_setting_to_change(
+    stack: LocalStack, tmp_path: Path, setting: str
+) -> None:
     taken = {setting: stack.environment[setting]}
-    ran = subprocess.run(
-        [sys.executable, "-m", "services.scheduler"],
-        cwd=ROOT,
-        env=os.environ | free | taken,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    ran = run_scheduler(tmp_path / "data", **taken)
     assert ran.returncode == 2
     assert f"cannot listen on 127.0.0.1:{taken[setting]}" in ran.stderr
     assert f"set {setting}" in ran.stderr
@@ -147,18 +131,16 @@ def test_a_client_with_a_short_keepalive_is_not_cut_off(new_stack: StackMaker) -
 
 def test_a_stop_is_quick_and_clean_even_with_a_waiting_client(new_stack: StackMaker) -> None:
     with new_stack(workers=1) as stack, client_of(stack, "default") as client:
-        client.schedule_new_orchestration("main_orchestration", instance_id="w", input=None)
+        client.schedule_new_orchestration("nobody runs this", instance_id="w")
         with ThreadPoolExecutor() as pool:
-            waiting = pool.submit(
-                client.wait_for_orchestration_completion, "no such id", timeout=60
-            )
-            wait_until(waiting.running)
+            waiting = pool.submit(client.wait_for_orchestration_completion, "w", timeout=60)
+            wait_for_metric(stack, 1, "scheduler_waiters")
             process = stack.process("scheduler")
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
             assert isinstance(waiting.exception(10), grpc.RpcError)
         assert "ready: gRPC on 127.0.0.1:" in stack.log_tail("scheduler")
-        assert stack.log_tail("scheduler").endswith("stopped")
+        assert "services.scheduler.app: stopped" in stack.log_tail("scheduler")
 
 
 def test_a_stream_without_work_says_that_it_lives(new_stack: StackMaker) -> None:

@@ -161,12 +161,16 @@ def test_demos_at_the_same_time_have_a_scheduler_each() -> None:
 def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> None:
     log = tmp_path / "dev.log"
     port = free_port(0)
-    ports = {"SCHEDULER_GRPC_PORT": str(port), "SCHEDULER_HTTP_PORT": "0"}
+    settings = {
+        "SCHEDULER_GRPC_PORT": str(port),
+        "SCHEDULER_HTTP_PORT": "0",
+        "SCHEDULER_DATA_DIR": str(tmp_path / "data"),
+    }
     with log.open("wb") as stream:
         dev = subprocess.Popen(
             [sys.executable, "-m", "scripts.dev", "2"],
             cwd=ROOT,
-            env=os.environ | ports | {"TASKHUB": "orders"},
+            env=os.environ | settings | {"TASKHUB": "orders"},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
