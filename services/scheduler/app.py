@@ -37,6 +37,8 @@ _SERVER_OPTIONS: Final = (
     # A peer that vanished without a word is found within 15 s, and its work given back.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # What gRPC really waits for an answer: by default a minute, whatever the timeout above says.
+    ("grpc.http2.ping_timeout_ms", 5_000),
     # Clients with short keepalives are welcome: the defaults cut them off (`too_many_pings`).
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
@@ -46,7 +48,11 @@ _SERVER_OPTIONS: Final = (
 
 def run(settings: SchedulerSettings) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `StopError`."""
-    return uvloop.run(_Scheduler(settings).run())
+
+    async def main() -> int:
+        return await _Scheduler(settings).run()
+
+    return uvloop.run(main())
 
 
 class _Scheduler:
@@ -54,9 +60,10 @@ class _Scheduler:
         self._settings = settings
         self._stop = asyncio.Event()
         self._failure: StopError | None = None
+        self._loop = asyncio.get_running_loop()
 
     async def run(self) -> int:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         loop.set_exception_handler(self._on_unhandled)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -114,7 +121,8 @@ class _Scheduler:
         if self._failure is None:
             self._failure = StoreFailedError(f"{self._settings.data_dir}: {error}")
             log.critical("the scheduler stops: %s", self._failure)
-        asyncio.get_running_loop().call_soon_threadsafe(self._stop.set)
+        # Not the running loop: checkpoints fail on a thread that has none.
+        self._loop.call_soon_threadsafe(self._stop.set)
 
     def _on_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A callback of our own that failed: nobody knows what it has left undone."""

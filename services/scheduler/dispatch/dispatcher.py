@@ -29,6 +29,8 @@ _SUSPECT_SECONDS_MAX: Final = 60.0
 _ABANDONED_SECONDS: Final = 0.1
 _ABANDONED_SECONDS_MAX: Final = 5.0
 _DOUBLINGS_MAX: Final = 16
+# The loop's timers count whole milliseconds, and may be early by one.
+_TIMER_SECONDS_MIN: Final = 0.002
 _ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
@@ -81,6 +83,7 @@ class Dispatcher:
         self._count = 0
         self._order = 0
         self._stopped = False
+        self._suspect_timer: asyncio.TimerHandle | None = None
         # Set once, after `pause`, all that workers have has been answered or given back.
         self.drained = asyncio.Event()
 
@@ -214,8 +217,7 @@ class Dispatcher:
         if work.deliveries >= DELIVERIES_MAX:
             self._source.give_up(work, lease.size)
         elif work.deliveries >= SUSPECT_DELIVERIES:
-            doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
-            seconds = min(_SUSPECT_SECONDS * 2**doublings, _SUSPECT_SECONDS_MAX)
+            seconds = _suspect_seconds(work)
             log.warning(
                 "%s %s of %d bytes ended its stream %d times running; it waits %.1f s",
                 work.kind.name.lower(),
@@ -240,8 +242,9 @@ class Dispatcher:
     def stop(self) -> None:
         """Ends the streams."""
         self._stopped = True
-        for handle in self._asleep.values():
-            handle.cancel()
+        for handle in (*self._asleep.values(), self._suspect_timer):
+            if handle is not None:
+                handle.cancel()
         for stream in self._streams:
             stream.close()
 
@@ -332,13 +335,29 @@ class Dispatcher:
             if stream.reserved_for in (None, work.key)
             and stream.terms.accepts(work.kind, work.name, work.version)
         ]
+        # A worker may pause before it opens the stream again that a suspect has ended. The work of
+        # others comes first on a new stream, or it would never come.
+        ripe_at = [stream.since + _suspect_seconds(work) for stream in accepting]
+        now = asyncio.get_running_loop().time()
+        accepting = [s for s, at in zip(accepting, ripe_at, strict=True) if at <= now]
         if not accepting:
+            if ripe_at:
+                self._look_again_at(min(ripe_at))
             return None
         stream = min(
             accepting, key=lambda stream: (stream.reserved_for is None, len(stream.leases))
         )
         stream.reserved_for = work.key
         return stream
+
+    def _look_again_at(self, moment: float) -> None:
+        if self._suspect_timer is None:
+            loop = asyncio.get_running_loop()
+            self._suspect_timer = loop.call_at(moment + _TIMER_SECONDS_MIN, self._look_again)
+
+    def _look_again(self) -> None:
+        self._suspect_timer = None
+        self._source.pump_when_durable()
 
     def _give(self, work: Work, order: int, stream: WorkerStream) -> None:
         self._count += 1
@@ -359,6 +378,11 @@ class Dispatcher:
         self._leases[token] = lease
         self._leased[work.key] = token
         stream.take(lease, prepared.payload)
+
+
+def _suspect_seconds(work: Work) -> float:
+    doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
+    return float(min(_SUSPECT_SECONDS * 2**doublings, _SUSPECT_SECONDS_MAX))
 
 
 def activity_of(token: str) -> tuple[int, int] | None:

@@ -82,6 +82,8 @@ class WorkerStream:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        # By the loop's clock.
+        self.since = asyncio.get_running_loop().time()
         self.leases: dict[str, Lease] = {}
         self.in_air = dict.fromkeys(Kind, 0)
         # Kept free for one work item that is delivered alone.

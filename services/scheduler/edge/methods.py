@@ -10,7 +10,6 @@ from google.protobuf.empty_pb2 import Empty
 from services.scheduler.engine import limits
 from services.scheduler.engine.protos import BoolValue, pb
 from services.scheduler.engine.status import Status
-from services.scheduler.errors import StoppingError
 from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
@@ -69,8 +68,6 @@ def _wait(test: Callable[[Any], bool]) -> Answer:
         hub = call.hub().hub
         response = await hub.wait(call.request, test)
         await hub.durable()
-        if call.hubs.stopping:
-            raise StoppingError
         return response
 
     return answer

@@ -40,7 +40,8 @@ class Batches:
             return None
         request = pb.EntityRequest(
             instanceId=row.entity.entity_id,
-            executionId=self._parts.ids(),
+            # An entity has no executions; a redelivery must be the same.
+            executionId=f"{row.seq:032x}",
             entityState=(None if row.entity.state is None else StringValue(value=row.entity.state)),
             operationRequests=batch.operations,
         )

@@ -13,7 +13,7 @@ from services.scheduler.engine.effects import SendOperation
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.engine.start import check_reuse, replaceable_statuses, restarted, started_by
 from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
-from services.scheduler.errors import InstanceNotFoundError, WrongStateError
+from services.scheduler.errors import InstanceNotFoundError, StoppingError, WrongStateError
 from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.router import Origin, Router
 from services.scheduler.hub.states import entity_metadata, orchestration_state
@@ -71,14 +71,17 @@ class Hub:
     ) -> pb.GetInstanceResponse:
         """The state of an instance once it passes a test, or once it has been purged.
 
-        A missing one is waited for: it may be started yet.
+        A missing one is waited for: it may be started yet. Raises `StoppingError` when the hub
+        closes.
         """
         waiters = self._parts.waiters
         row = self._store.find_instance(request.instanceId)
         # Who is woken may find another instance of this id, which has only just begun.
-        while (row is None or not test(row)) and not waiters.is_closed:
+        while row is None or not test(row):
             existed = row is not None
             await waiters.wait(request.instanceId, test)
+            if waiters.is_closed:
+                raise StoppingError
             row = self._store.find_instance(request.instanceId)
             if row is None and existed:
                 break

@@ -2,11 +2,17 @@
 
 import logging
 import re
+import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from services.scheduler.clock import fresh_id, system_now
-from services.scheduler.errors import StoppingError, TaskHubNotFoundError, WrongStateError
+from services.scheduler.errors import (
+    DataDirectoryError,
+    StoppingError,
+    TaskHubNotFoundError,
+    WrongStateError,
+)
 from services.scheduler.hub.opened import OpenHub
 from services.scheduler.store.database import DataDirectory
 
@@ -89,12 +95,10 @@ class TaskHubs:
         self._directory.release()
 
     def _open_hub(self, name: str) -> OpenHub:
-        hub = OpenHub(
-            name,
-            self._directory.file_of(name),
-            now=system_now,
-            ids=fresh_id,
-            on_failure=self._on_failure,
-        )
+        file = self._directory.file_of(name)
+        try:
+            hub = OpenHub(name, file, now=system_now, ids=fresh_id, on_failure=self._on_failure)
+        except sqlite3.Error as error:
+            raise DataDirectoryError(f"cannot use {file}: {error}") from error
         self._open[name] = hub
         return hub

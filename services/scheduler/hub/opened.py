@@ -1,5 +1,6 @@
 """A task hub that is open: its file, its use cases, and all that must be closed again."""
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from services.scheduler.store.database import open_writer
 from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.readers import Readers
 from services.scheduler.store.store import Store
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # Long enough that a token of one run is never one of the next.
@@ -95,7 +98,11 @@ class OpenHub:
         self.waiters.close()
         self._readers.close()
         self._checkpointer.stop()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            # Nothing is lost: the next start finds the log where it is.
+            log.warning("the log of task hub %s stays beside its file: %s", self.name, error)
         self._connection.close()
 
     def _ring(self) -> None:
