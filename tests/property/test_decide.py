@@ -7,6 +7,7 @@ from services.scheduler.engine.completion import refuse, terminate
 from services.scheduler.engine.effects import AnswerParent, Decision, SendOperation, Unlock
 from services.scheduler.engine.instance import Instance, fold_all
 from services.scheduler.engine.protos import pb
+from services.scheduler.errors import BadRequestError
 from tests.property import histories
 from tests.unit.engine import given
 from tests.unit.engine.given import FAILURE, NOW, decided
@@ -118,3 +119,24 @@ def test_what_a_decision_schedules_is_open_in_the_history_that_it_makes(
         assert kind != "subOrchestrationInstanceCreated" or action.id in after.open_children
         called = action.sendEntityMessage.entityOperationCalled.requestId
         assert kind != "entityOperationCalled" or called in after.open_calls
+
+
+@for_all(
+    history=histories.HISTORIES,
+    actions=histories.SCHEDULING,
+    end=histories.ENDINGS,
+    place=st.integers(0, 12),
+)
+def test_no_critical_section_outlives_a_completion_wherever_among_the_actions_it_stands(
+    history: list[pb.HistoryEvent],
+    actions: list[pb.OrchestratorAction],
+    end: pb.OrchestratorAction,
+    place: int,
+) -> None:
+    of = fold_all(history)
+    try:
+        decision = decided(of, *actions[:place], end, *actions[place:])
+    except BadRequestError:
+        # To refuse it is as good: a refusal ends the sections too.
+        return
+    assert left_locked(of, decision) == set()

@@ -141,3 +141,26 @@ def test_a_checkpointer_stops_whether_or_not_it_has_anything_to_do(
     idle = Checkpointer(file, lambda _error: None)
     idle.stop()
     idle.stop()
+
+
+def test_a_log_that_has_been_moved_is_moved_again_only_when_it_has_grown_again(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
+) -> None:
+    size = file.stat().st_size
+    write(writer, 9 * MEBIBYTE)
+    checkpointer.look()
+    until(lambda: file.stat().st_size > size + 9 * MEBIBYTE and moved_all(file))
+    begun = restarts(file)
+    for _ in range(200):
+        write(writer, 1)
+        checkpointer.look()
+        threading.Event().wait(0.002)
+    assert restarts(file) <= begun + 2
+
+
+def test_a_checkpointer_that_cannot_open_its_file_says_so(
+    tmp_path: Path, failures: list[BaseException]
+) -> None:
+    checkpointer = Checkpointer(tmp_path / "missing" / "hub.db", failures.append)
+    checkpointer.stop()
+    assert [str(error) for error in failures] == ["unable to open database file"]

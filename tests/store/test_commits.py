@@ -1,9 +1,10 @@
 """Groups of commits: what is on the disk, who is released, and what a failure does."""
 
 import asyncio
+import contextlib
 import resource
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -232,5 +233,43 @@ async def test_after_its_end_nothing_is_committed_any_more(file: Path) -> None:
     group = Group(file)
     group.write(1)
     group.commits.close()
+    await turns()
+    assert group.on_disk() == []
+
+
+@on_a_loop
+async def test_a_full_disk_is_told_by_its_name(file: Path) -> None:
+    group = Group(file)
+    group.fill()
+    with pytest.raises(sqlite3.OperationalError, match="database or disk is full"):
+        group.write(1, LARGE)
+    assert [str(error) for error in group.failures] == ["database or disk is full"]
+
+
+async def failed_commit(group: Group) -> None:
+    group.write(1, LARGE)
+    with files_no_larger_than(LARGE // 2):
+        await turns()
+
+
+async def failed_use_case(group: Group) -> None:
+    group.fill()
+    with pytest.raises(sqlite3.OperationalError):
+        group.write(1, LARGE)
+    group.connection.execute("PRAGMA max_page_count = 1000000")
+    await turns()
+
+
+@pytest.mark.parametrize("fail", [failed_commit, failed_use_case])
+@on_a_loop
+async def test_after_a_failure_nothing_reaches_the_disk_any_more(
+    file: Path, fail: Callable[[Group], Coroutine[None, None, None]]
+) -> None:
+    group = Group(file)
+    await fail(group)
+    assert len(group.failures) == 1
+    # Whether it is refused or goes nowhere: what it builds on has been lost.
+    with contextlib.suppress(Exception):
+        group.write(2)
     await turns()
     assert group.on_disk() == []

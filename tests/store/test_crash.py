@@ -1,5 +1,6 @@
 """Whatever a process has said to be committed is there after it has been killed."""
 
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -59,3 +60,25 @@ def test_all_that_was_said_to_be_committed_is_there_after_a_kill(file: Path, gro
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert found == list(range(1, len(found) + 1))
     assert len(found) >= max(printed, groups)
+
+
+# Makes a hub's file, and is killed by the first write behind as many bytes of a file.
+MAKER = """
+import pathlib, resource, signal, sys
+from services.scheduler.store.database import open_writer
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+open_writer(pathlib.Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("size", [0, 600, 4_096, 8_192, 20_000])
+def test_a_file_whose_making_was_killed_is_made_again(file: Path, size: int) -> None:
+    command = [sys.executable, "-c", MAKER, str(file), str(size)]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGXFSZ
+    for number in (1, 2):
+        with closing(open_writer(file)) as connection:
+            assert connection.execute("SELECT count(*) FROM messages").fetchone() == (number - 1,)
+            connection.execute("INSERT INTO messages (instance, event) VALUES (1, x'00')")

@@ -185,3 +185,19 @@ def test_the_schema_has_only_strict_tables() -> None:
     creating = [part for part in SCHEMA.split(";") if "CREATE TABLE" in part]
     assert len(creating) == len(TABLES)
     assert all("STRICT" in part.rpartition(")")[2] for part in creating)
+
+
+def test_a_file_without_a_schema_version_is_refused(file: Path) -> None:
+    with closing(sqlite3.connect(made(file))) as other:
+        other.execute("PRAGMA user_version = 0")
+    with pytest.raises(DataDirectoryError, match=r"^cannot use .*hub\.db: "):
+        open_writer(file)
+
+
+def test_a_file_that_is_refused_for_its_tables_is_not_turned_into_another_mode(
+    file: Path,
+) -> None:
+    with closing(sqlite3.connect(made(file))) as other:
+        other.execute("DROP TABLE alarms")
+        other.execute("PRAGMA journal_mode = DELETE")
+    refused(file, "its tables are not those of a task hub")

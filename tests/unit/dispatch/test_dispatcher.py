@@ -230,3 +230,11 @@ def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
 )
 def test_a_token_names_its_row_and_anything_else_names_none(token: str, row: int | None) -> None:
     assert row_of(token) == row
+
+
+@in_virtual_time
+async def test_waiting_work_that_is_offered_under_another_version_is_for_that_one() -> None:
+    hub = Recorder()
+    hub.offer(activity(1, version="1.0"), activity(1, version="2.0"))
+    assert held(hub.connect(terms(only=["act"], versions=["1.0"]))) == []
+    assert held(hub.connect(terms(only=["act"], versions=["2.0"]))) == [1]

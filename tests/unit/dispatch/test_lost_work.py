@@ -260,3 +260,27 @@ async def test_a_suspect_that_is_withdrawn_while_it_waits_is_given_to_nobody() -
     hub.dispatcher.withdraw(Kind.ACTIVITY, 1)
     assert held(hub.connect()) == []
     assert sum(hub.dispatcher.waiting().values()) == 0
+
+
+@in_virtual_time
+async def test_a_suspect_that_waits_is_given_once_however_often_it_is_offered() -> None:
+    hub = Recorder()
+    hub.offer(activity(1, lost=3), activity(1, lost=3))
+    assert hub.dispatcher.waiting()[Kind.ACTIVITY] == 1
+    first, second = hub.connect(), hub.connect()
+    hub.dispatcher.disconnect(first)
+    assert held(second) == []
+    await hub.woken()
+    assert elapsed() == 1.0
+    assert held(second) == [1]
+
+
+@in_virtual_time
+async def test_a_suspect_that_is_withdrawn_keeps_no_worker_free_for_it() -> None:
+    hub = Recorder()
+    worker = hub.connect()
+    hub.offer(activity(1))
+    hub.offer(activity(2, lost=3))
+    hub.dispatcher.withdraw(Kind.ACTIVITY, 2)
+    hub.offer(activity(3))
+    assert held(worker) == [1, 3]

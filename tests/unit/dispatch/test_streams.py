@@ -134,3 +134,12 @@ async def test_a_wait_that_was_cancelled_loses_nothing() -> None:
     await asyncio.wait([waiting])
     stream.send(b"1")
     assert await stream.next() == b"1"
+
+
+@pytest.mark.parametrize("versions", [([], ["1.0"]), (["1.0"], [])])
+def test_a_name_that_is_accepted_once_in_any_version_is_accepted_in_any_version(
+    versions: tuple[list[str], list[str]],
+) -> None:
+    filters = [pb.ActivityFilter(name="act", versions=accepted) for accepted in versions]
+    asked = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters(activities=filters))
+    assert Terms.of(asked, "w").accepts(Kind.ACTIVITY, "act", "2.0")

@@ -224,3 +224,11 @@ def test_an_orchestration_that_an_entity_starts_without_an_id_gets_one() -> None
 def test_an_action_that_breaks_a_rule_is_refused(kind: dict[str, Any], what: str) -> None:
     with pytest.raises(BadRequestError, match=what):
         acted(**kind)
+
+
+def test_a_failure_above_the_limit_fails_its_call_with_one_that_says_so() -> None:
+    huge = pb.TaskFailureDetails(errorType="ValueError", errorMessage=LARGE)
+    result = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=huge))
+    (effect,) = answered(call("r1"), results=[result]).effects
+    assert isinstance(effect, effects.SendEvent)
+    assert effect.event.entityOperationFailed.failureDetails.errorType == "PayloadTooLarge"

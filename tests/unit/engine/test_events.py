@@ -89,3 +89,9 @@ def test_a_time_beyond_any_clock_is_the_last_there_is() -> None:
     assert events.moment(Timestamp(seconds=253_402_300_799)) == last - timedelta(
         microseconds=999_999
     )
+
+
+def test_a_time_before_any_clock_is_the_first_there_is() -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    assert events.moment(Timestamp(seconds=-62_135_596_801)) == first
+    assert events.moment(Timestamp(seconds=-(2**62))) == first

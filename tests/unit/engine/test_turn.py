@@ -228,3 +228,9 @@ def test_what_breaks_a_rule_is_refused(asked: pb.OrchestratorAction, what: str) 
 def test_what_is_too_large_is_refused_by_name(asked: pb.OrchestratorAction, what: str) -> None:
     with pytest.raises(PayloadTooLargeError, match=f"{what} has 1048577 bytes"):
         decided(given.instance(), asked)
+
+
+def test_a_reason_to_terminate_above_the_limit_is_refused() -> None:
+    asked = pb.TerminateOrchestrationAction(instanceId="other", reason=TOO_LARGE)
+    with pytest.raises(PayloadTooLargeError, match="the reason"):
+        decided(given.instance(), action(5, terminateOrchestration=asked))
