@@ -1,0 +1,145 @@
+"""What a worker asks for, and what its stream sends."""
+
+import asyncio
+
+import pytest
+
+from services.scheduler.dispatch.items import Kind
+from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.engine.protos import pb
+from services.scheduler.errors import BadRequestError
+from tests.unit.dispatch.recorder import terms
+from tests.unit.dispatch.virtual_time import in_virtual_time
+
+FILTERED = pb.GetWorkItemsRequest(
+    workItemFilters=pb.WorkItemFilters(
+        orchestrations=[pb.OrchestrationFilter(name="main", versions=["1.0", "1.1"])],
+        activities=[
+            pb.ActivityFilter(name="any"),
+            pb.ActivityFilter(name="new", versions=["2.0"]),
+            pb.ActivityFilter(name="old", versions=[""]),
+            pb.ActivityFilter(name="twice", versions=["1.0"]),
+            pb.ActivityFilter(name="twice", versions=["2.0"]),
+        ],
+        entities=[pb.EntityFilter(name="Counter")],
+    )
+)
+
+
+def test_limits_are_taken_kind_by_kind_and_none_means_a_hundred() -> None:
+    asked = pb.GetWorkItemsRequest(
+        maxConcurrentOrchestrationWorkItems=3, maxConcurrentActivityWorkItems=5
+    )
+    assert Terms.of(asked, "w").limits == {
+        Kind.ORCHESTRATION: 3,
+        Kind.ACTIVITY: 5,
+        Kind.ENTITY: 100,
+    }
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "maxConcurrentOrchestrationWorkItems",
+        "maxConcurrentActivityWorkItems",
+        "maxConcurrentEntityWorkItems",
+    ],
+)
+def test_a_negative_limit_is_refused(field: str) -> None:
+    asked = pb.GetWorkItemsRequest()
+    setattr(asked, field, -1)
+    with pytest.raises(BadRequestError, match="must not be negative"):
+        Terms.of(asked, "w")
+
+
+def test_a_worker_is_known_by_its_metadata_or_else_by_its_request() -> None:
+    asked = pb.GetWorkItemsRequest(worker_instance_id="request")
+    assert Terms.of(asked, "metadata").worker_id == "metadata"
+    assert Terms.of(asked, "").worker_id == "request"
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("version", [None, "", "2.0"])
+def test_without_filters_everything_is_accepted(kind: Kind, version: str | None) -> None:
+    assert Terms.of(pb.GetWorkItemsRequest(), "w").accepts(kind, "whatever", version)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_empty_filters_accept_nothing(kind: Kind) -> None:
+    asked = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters())
+    assert not Terms.of(asked, "w").accepts(kind, "main", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "version", "accepted"),
+    [
+        (Kind.ORCHESTRATION, "main", "1.0", True),
+        (Kind.ORCHESTRATION, "main", "1.1", True),
+        (Kind.ORCHESTRATION, "main", "1", False),
+        (Kind.ORCHESTRATION, "main", "1.0.0", False),
+        (Kind.ORCHESTRATION, "main", None, False),
+        (Kind.ORCHESTRATION, "Main", "1.0", False),
+        (Kind.ORCHESTRATION, "any", None, False),
+        (Kind.ACTIVITY, "any", None, True),
+        (Kind.ACTIVITY, "any", "", True),
+        (Kind.ACTIVITY, "any", "9", True),
+        (Kind.ACTIVITY, "new", "2.0", True),
+        (Kind.ACTIVITY, "new", None, False),
+        (Kind.ACTIVITY, "new", "", False),
+        (Kind.ACTIVITY, "old", None, True),
+        (Kind.ACTIVITY, "old", "", True),
+        (Kind.ACTIVITY, "old", "2.0", False),
+        (Kind.ACTIVITY, "twice", "1.0", True),
+        (Kind.ACTIVITY, "twice", "2.0", True),
+        (Kind.ACTIVITY, "main", "1.0", False),
+        (Kind.ENTITY, "counter", None, True),
+        (Kind.ENTITY, "other", None, False),
+    ],
+)
+def test_names_and_versions_match_exactly_and_entity_names_in_lower_case(
+    kind: Kind, name: str, version: str | None, *, accepted: bool
+) -> None:
+    assert Terms.of(FILTERED, "w").accepts(kind, name, version) is accepted
+
+
+@in_virtual_time
+async def test_a_stream_sends_in_order_and_ends_when_all_is_sent() -> None:
+    stream = WorkerStream(terms())
+    stream.send(b"1")
+    stream.send(b"2")
+    stream.close()
+    assert [await stream.next() for _ in range(4)] == [b"1", b"2", None, None]
+
+
+@in_virtual_time
+async def test_who_waits_for_a_stream_is_woken_by_what_is_sent_and_by_its_end() -> None:
+    stream = WorkerStream(terms())
+    first = asyncio.ensure_future(stream.next())
+    await asyncio.sleep(0)
+    assert not first.done()
+    stream.send(b"1")
+    assert await first == b"1"
+    second = asyncio.ensure_future(stream.next())
+    await asyncio.sleep(0)
+    stream.close()
+    assert await second is None
+
+
+@in_virtual_time
+async def test_a_wait_that_was_cancelled_loses_nothing() -> None:
+    stream = WorkerStream(terms())
+    waiting = asyncio.ensure_future(stream.next())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    stream.send(b"1")
+    assert await stream.next() == b"1"
+
+
+@pytest.mark.parametrize("versions", [([], ["1.0"]), (["1.0"], [])])
+def test_a_name_that_is_accepted_once_in_any_version_is_accepted_in_any_version(
+    versions: tuple[list[str], list[str]],
+) -> None:
+    filters = [pb.ActivityFilter(name="act", versions=accepted) for accepted in versions]
+    asked = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters(activities=filters))
+    assert Terms.of(asked, "w").accepts(Kind.ACTIVITY, "act", "2.0")

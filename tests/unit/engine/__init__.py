@@ -1,0 +1,1 @@
+"""The pure engine: given a history, when something happens, then that is decided."""
