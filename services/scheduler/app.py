@@ -94,6 +94,8 @@ class _Scheduler:
         hubs.pause()
         if self._failure is None:
             await _drained(hubs)
+        for hub in hubs.opened:
+            hub.dispatcher.stop()
         await http.stop()
         await server.stop(_STOP_GRACE_SECONDS)
         if self._failure is not None:
@@ -110,7 +112,7 @@ class _Scheduler:
         age = timedelta(days=days)
         while True:
             for hub in hubs.opened:
-                while hub.hub.purge_finished(age, _PURGED_A_COMMIT):
+                while hub in hubs.opened and hub.hub.purge_finished(age, _PURGED_A_COMMIT):
                     await hub.hub.durable()
             await asyncio.sleep(
                 _RETENTION_LOOK_SECONDS if days else _RETENTION_OF_NONE_LOOK_SECONDS

@@ -42,7 +42,7 @@ class InstanceNotFoundError(NotFoundError):
     """The call names an instance that does not exist."""
 
     def __init__(self, instance_id: str) -> None:
-        super().__init__(f"Orchestration instance not found: {instance_id}")
+        super().__init__(f"Orchestration instance not found: {instance_id[:100]}")
 
 
 class InstanceExistsError(CallError):

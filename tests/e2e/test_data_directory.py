@@ -226,7 +226,7 @@ MET_AT_THE_START = [
     "alarms_by_due",
     "entities",
     "instances",
-    "messages_by_instance",
+    "messages",
 ]
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.store.database import open_writer
+from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.store import Store
+from tests.unit.engine.given import NOW
 
 
 @pytest.fixture
@@ -27,4 +29,10 @@ def writer(file: Path) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def store(writer: sqlite3.Connection) -> Store:
     """A new hub's tables; every statement is a transaction of its own."""
-    return Store(writer)
+    return Store(writer, NOW)
+
+
+@pytest.fixture
+def entities(writer: sqlite3.Connection, store: Store) -> EntityStore:
+    """A new hub's entities; every statement is a transaction of its own."""
+    return EntityStore(writer, store.next_seq)

@@ -36,7 +36,7 @@ def checkpointer(
 
 
 def write(writer: sqlite3.Connection, size: int) -> None:
-    writer.execute("INSERT INTO messages (instance, event) VALUES (1, zeroblob(?))", (size,))
+    writer.execute("INSERT INTO alarms (due, event) VALUES (1, zeroblob(?))", (size,))
 
 
 def log_bytes(file: Path) -> int:
@@ -107,7 +107,7 @@ def test_a_log_that_a_long_read_has_let_grow_shrinks_again(
 ) -> None:
     with closing(open_reader(file)) as reader:
         reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM messages").fetchall()
+        reader.execute("SELECT count(*) FROM alarms").fetchall()
         for _ in range(40):
             write(writer, MEBIBYTE)
             checkpointer.look()
@@ -129,7 +129,7 @@ def test_a_checkpoint_changes_nothing_that_is_read(
         write(writer, MEBIBYTE)
     checkpointer.look()
     until(lambda: file.stat().st_size > size)
-    rows = writer.execute("SELECT count(*), sum(length(event)) FROM messages").fetchone()
+    rows = writer.execute("SELECT count(*), sum(length(event)) FROM alarms").fetchone()
     assert rows == (9, 9 * MEBIBYTE)
     assert writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 

@@ -25,12 +25,21 @@ class Group:
         self.connection = open_writer(file)
         self.failures: list[BaseException] = []
         self.told = 0
+        self.rolled_back = 0
+        self.in_air = 0
         self.commits = Commits(
-            self.connection, after_commit=self._after, on_failure=self.failures.append
+            self.connection,
+            in_air=lambda: self.in_air,
+            after_commit=self._after,
+            on_rollback=self._back,
+            on_failure=self.failures.append,
         )
 
     def _after(self) -> None:
         self.told += 1
+
+    def _back(self) -> None:
+        self.rolled_back += 1
 
     def write(self, instance: int, size: int = 1) -> None:
         """A use case that adds a message."""
@@ -40,7 +49,7 @@ class Group:
     def add(self, instance: int, size: int = 1) -> None:
         """A message, within a use case."""
         self.connection.execute(
-            "INSERT INTO messages (instance, event) VALUES (?, zeroblob(?))", (instance, size)
+            "INSERT INTO alarms (due, event) VALUES (?, zeroblob(?))", (instance, size)
         )
 
     def fail_after(self, act: Callable[[], None]) -> None:
@@ -52,7 +61,7 @@ class Group:
     def on_disk(self) -> list[int]:
         """The messages that another connection sees."""
         with closing(open_reader(self.file)) as reader:
-            return [row[0] for row in reader.execute("SELECT instance FROM messages ORDER BY seq")]
+            return [row[0] for row in reader.execute("SELECT due FROM alarms ORDER BY seq")]
 
     def fill(self) -> None:
         """Lets the file not grow any more."""

@@ -22,14 +22,20 @@ async def main():
     file = pathlib.Path(sys.argv[1])
     connection = open_writer(file)
     checkpointer = Checkpointer(file, sys.exit)
-    commits = Commits(connection, after_commit=checkpointer.look, on_failure=sys.exit)
+    commits = Commits(
+        connection,
+        in_air=int,
+        after_commit=checkpointer.look,
+        on_rollback=sys.exit,
+        on_failure=sys.exit,
+    )
     number = 0
     while True:
         for _ in range(1 + number % 7):
             with commits.use_case():
                 number += 1
                 connection.execute(
-                    "INSERT INTO messages (instance, event) VALUES (?, zeroblob(20000))", (number,)
+                    "INSERT INTO alarms (due, event) VALUES (?, zeroblob(20000))", (number,)
                 )
         await commits.durable()
         print(number, flush=True)
@@ -56,7 +62,7 @@ def printed_before_it_was_killed(file: Path, groups: int) -> int:
 def test_all_that_was_said_to_be_committed_is_there_after_a_kill(file: Path, groups: int) -> None:
     printed = printed_before_it_was_killed(file, groups)
     with closing(open_writer(file)) as connection:
-        found = [row[0] for row in connection.execute("SELECT instance FROM messages ORDER BY seq")]
+        found = [row[0] for row in connection.execute("SELECT due FROM alarms ORDER BY seq")]
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert found == list(range(1, len(found) + 1))
     assert len(found) >= max(printed, groups)
@@ -80,5 +86,5 @@ def test_a_file_whose_making_was_killed_is_made_again(file: Path, size: int) -> 
     assert killed.returncode == -signal.SIGXFSZ
     for number in (1, 2):
         with closing(open_writer(file)) as connection:
-            assert connection.execute("SELECT count(*) FROM messages").fetchone() == (number - 1,)
-            connection.execute("INSERT INTO messages (instance, event) VALUES (1, x'00')")
+            assert connection.execute("SELECT count(*) FROM alarms").fetchone() == (number - 1,)
+            connection.execute("INSERT INTO alarms (due, event) VALUES (1, x'00')")

@@ -33,7 +33,7 @@ def tables(connection: sqlite3.Connection) -> set[str]:
 def made(file: Path) -> Path:
     """A hub's file with a row in it, closed."""
     with closing(open_writer(file)) as connection:
-        connection.execute("INSERT INTO messages (instance, event) VALUES (7, x'00')")
+        connection.execute("INSERT INTO alarms (due, event) VALUES (7, x'00')")
     return file
 
 
@@ -77,7 +77,7 @@ def test_an_empty_file_is_as_good_as_none(file: Path) -> None:
 def test_what_was_written_is_there_again_when_the_file_is_reopened(file: Path) -> None:
     made(file)
     with closing(open_writer(file)) as connection:
-        rows = connection.execute("SELECT instance, event FROM messages").fetchall()
+        rows = connection.execute("SELECT due, event FROM alarms").fetchall()
     assert rows == [(7, b"\x00")]
 
 
@@ -118,7 +118,7 @@ def test_a_newer_schema_is_refused(file: Path) -> None:
     "change",
     [
         *(f"DROP TABLE {table}" for table in sorted(TABLES)),
-        "DROP INDEX messages_by_instance",
+        "DROP INDEX alarms_by_due",
         "ALTER TABLE messages ADD COLUMN more INTEGER",
         "CREATE TABLE theirs (value)",
     ],
@@ -151,7 +151,7 @@ def test_a_read_only_file_is_refused(file: Path) -> None:
 
 
 def test_a_file_in_a_directory_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataDirectoryError, match="unable to open database file"):
+    with pytest.raises(DataDirectoryError, match="No such file or directory"):
         open_writer(tmp_path / "missing" / "hub.db")
 
 
@@ -166,15 +166,15 @@ def test_a_reader_cannot_write(file: Path) -> None:
 def test_a_reader_sees_only_what_is_committed(file: Path) -> None:
     with closing(open_writer(file)) as connection, closing(open_reader(file)) as reader:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO messages (instance, event) VALUES (7, x'00')")
-        assert reader.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+        connection.execute("INSERT INTO alarms (due, event) VALUES (7, x'00')")
+        assert reader.execute("SELECT count(*) FROM alarms").fetchone() == (0,)
         connection.execute("COMMIT")
-        assert reader.execute("SELECT count(*) FROM messages").fetchone() == (1,)
+        assert reader.execute("SELECT count(*) FROM alarms").fetchone() == (1,)
 
 
 def test_the_checkpointer_moves_the_log_into_the_file_on_the_disk(file: Path) -> None:
     with closing(open_writer(file)) as connection, closing(open_checkpointer(file)) as mover:
-        connection.execute("INSERT INTO messages (instance, event) VALUES (7, x'00')")
+        connection.execute("INSERT INTO alarms (due, event) VALUES (7, x'00')")
         assert pragma(mover, "synchronous") == 2
         busy, in_log, moved = mover.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         assert (busy, in_log) == (0, moved)

@@ -10,11 +10,11 @@ import pytest
 from services.scheduler.store.readers import Readers
 from tests.store.loops import on_a_loop
 
-INSERT = "INSERT INTO messages (instance, event) VALUES (?, x'00')"
+INSERT = "INSERT INTO alarms (due, event) VALUES (?, x'00')"
 
 
 def count(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+    return int(connection.execute("SELECT count(*) FROM alarms").fetchone()[0])
 
 
 @on_a_loop

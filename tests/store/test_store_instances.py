@@ -103,7 +103,7 @@ def test_a_turn_ends_pending_and_the_count_of_deliveries_and_no_other_status(
 ) -> None:
     row = added(store)
     store.save_status(row.seq, before, NOW)
-    store.count_delivery("instance", row.seq)
+    store.count_delivery("instance", row.seq, 0)
     assert loaded(store, row.seq).deliveries == 1
     store.save_turn(loaded(store, row.seq), custom_status="", trace=b"t", now=THEN)
     after = loaded(store, row.seq)
@@ -132,12 +132,16 @@ def test_a_rewinding_takes_back_the_ending(store: Store) -> None:
     assert store.payloads_of(row.seq) == (None, None)
 
 
-def test_a_rewound_execution_has_new_ids(store: Store) -> None:
+def test_a_rewound_execution_has_a_new_id_and_answers_whom_it_did(store: Store) -> None:
     row = added(store, parentInstance=given.parent())
     instance = pb.OrchestrationInstance(instanceId="order-1", executionId=text("e2"))
     store.save_rewound(row.seq, given.started(orchestrationInstance=instance), THEN)
     after = loaded(store, row.seq)
-    assert (after.execution_id, after.parent_execution_id) == ("e2", None)
+    assert (after.execution_id, after.parent_execution_id) == (
+        "e2",
+        row.parent_execution_id,
+    )
+    assert row.parent_execution_id
     store.save_parent_execution(row.seq, "p2")
     assert loaded(store, row.seq).parent_execution_id == "p2"
 
@@ -197,7 +201,7 @@ def test_instances_with_work_are_those_with_a_message_oldest_message_first(store
     idle, late, early = added(store, "idle"), added(store, "late"), added(store, "early")
     for row in (early, late, early):
         store.add_message(row.seq, given.raised("go"))
-    store.count_delivery("instance", late.seq)
+    store.count_delivery("instance", late.seq, 0)
     store.save_status(late.seq, Status.SUSPENDED, NOW)
     assert store.instances_with_work() == [
         (early.seq, "main", None, 0, Status.PENDING),
@@ -232,7 +236,7 @@ def test_an_inbox_gives_its_messages_in_the_order_of_their_arrival(store: Store)
     assert [pb.HistoryEvent.FromString(blob) for _seq, blob in found] == arrived
     assert store.load_messages(7, 2) == found[:2]
     assert store.load_messages(7, -1) == found
-    store.delete_messages(seq for seq, _blob in found[:2])
+    store.delete_messages(7, (seq for seq, _blob in found[:2]))
     assert store.load_messages(7, 10) == found[2:]
     assert len(store.load_messages(8, 10)) == 1
 

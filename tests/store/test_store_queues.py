@@ -9,6 +9,7 @@ from services.scheduler.engine.effects import Ending
 from services.scheduler.engine.entity import Entity
 from services.scheduler.engine.protos import pb
 from services.scheduler.engine.status import Status
+from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.rows import ActivityRow, EntityRow, micros
 from services.scheduler.store.store import Store
 from tests.unit.engine import given
@@ -72,9 +73,12 @@ def test_an_instances_alarms_are_read_without_being_taken(store: Store) -> None:
     assert names(store, NOW) == ["a", "b", "c"]
 
 
-def test_an_activity_stays_until_it_is_deleted(store: Store) -> None:
+def test_an_activity_stays_until_its_result_takes_it(store: Store) -> None:
     seq = activity(store)
-    assert store.load_activity(seq) == ActivityRow(
+    assert store.task_of(7, seq) == 1
+    assert store.take_activity(7, seq, 2) is None
+    assert store.take_activity(8, seq, 1) is None
+    assert store.take_activity(7, seq, 1) == ActivityRow(
         seq=seq,
         instance=7,
         execution_id="e1",
@@ -83,17 +87,26 @@ def test_an_activity_stays_until_it_is_deleted(store: Store) -> None:
         version="1.0",
         deliveries=0,
     )
-    request = pb.ActivityRequest.FromString(store.request_of(seq) or b"")
-    assert (request.name, request.taskId) == ("act", 1)
-    store.delete_activity(seq)
-    assert store.load_activity(seq) is None
-    assert store.request_of(seq) is None
+    assert store.take_activity(7, seq, 1) is None
+    assert store.task_of(7, seq) is None
 
 
-def test_a_number_is_never_had_by_another_activity(store: Store) -> None:
+def test_what_a_worker_is_sent_is_read_as_often_as_it_is_sent(store: Store) -> None:
+    seq = activity(store)
+    for _ in range(2):
+        request = pb.ActivityRequest.FromString(store.request_of(7, seq) or b"")
+        assert (request.name, request.taskId) == ("act", 1)
+    store.delete_activities(7)
+    assert store.request_of(7, seq) is None
+
+
+def test_a_number_is_never_had_by_another_activity_not_even_after_a_restart(
+    store: Store, writer: sqlite3.Connection
+) -> None:
     first = activity(store)
-    store.delete_activity(first)
+    store.take_activity(7, first, 1)
     assert activity(store) > first
+    assert activity(Store(writer, THEN)) > first + 1
 
 
 def test_a_task_that_is_scheduled_again_has_a_row_of_its_own(store: Store) -> None:
@@ -103,8 +116,11 @@ def test_a_task_that_is_scheduled_again_has_a_row_of_its_own(store: Store) -> No
 
 def test_the_open_activities_come_oldest_first_with_their_deliveries(store: Store) -> None:
     first, second = activity(store, 8), activity(store, 7)
-    store.count_delivery("activity", second)
-    assert list(store.open_activities()) == [(first, "act", "1.0", 0), (second, "act", "1.0", 1)]
+    store.count_delivery("activity", second, 7)
+    assert list(store.open_activities()) == [
+        (8, first, "act", "1.0", 0),
+        (7, second, "act", "1.0", 1),
+    ]
 
 
 def test_activities_move_to_another_execution_of_their_instance_only(store: Store) -> None:
@@ -116,129 +132,137 @@ def test_activities_move_to_another_execution_of_their_instance_only(store: Stor
     assert store.tasks_of(7, "e0") == {2}
     assert store.tasks_of(8, "e1") == {3}
     assert store.delete_activities(7) == [moved, others[0]]
-    assert [row[0] for row in store.open_activities()] == [others[1]]
+    assert [row[1] for row in store.open_activities()] == [others[1]]
 
 
-def entity(store: Store, entity_id: str = "@a@1") -> int:
-    return store.add_entity(entity_id, NOW)
+def entity(entities: EntityStore, entity_id: str = "@a@1") -> int:
+    return entities.add_entity(entity_id, NOW)
 
 
-def test_a_new_entity_has_no_state_and_no_lock(store: Store) -> None:
-    seq = entity(store)
+def test_a_new_entity_has_no_state_and_no_lock(entities: EntityStore) -> None:
+    seq = entity(entities)
     expected = EntityRow(
         seq=seq, entity=Entity(entity_id="@a@1"), modified_at=micros(NOW), deliveries=0
     )
-    assert store.load_entity(seq) == expected
-    assert store.find_entity("@a@1") == expected
-    assert store.find_entity("@A@1") is None
-    assert store.load_entity(seq + 1) is None
+    assert entities.load_entity(seq) == expected
+    assert entities.find_entity("@a@1") == expected
+    assert entities.find_entity("@A@1") is None
+    assert entities.load_entity(seq + 1) is None
 
 
-def test_there_is_one_entity_of_an_id(store: Store) -> None:
-    entity(store)
+def test_there_is_one_entity_of_an_id(entities: EntityStore) -> None:
+    entity(entities)
     with pytest.raises(sqlite3.IntegrityError):
-        entity(store)
+        entity(entities)
 
 
 @pytest.mark.parametrize("state", [None, "", "0"])
 def test_a_batch_saves_state_and_lock_and_ends_the_count_of_deliveries(
-    store: Store, state: str | None
+    store: Store, entities: EntityStore, state: str | None
 ) -> None:
-    seq = entity(store)
-    store.count_delivery("entity", seq)
+    seq = entity(entities)
+    store.count_delivery("entity", seq, 0)
     after = Entity(entity_id="@a@1", state=state, section="s1", owner="order-1")
-    store.save_entity(seq, after, THEN)
-    assert store.load_entity(seq) == EntityRow(
+    entities.save_entity(seq, after, THEN)
+    assert entities.load_entity(seq) == EntityRow(
         seq=seq, entity=after, modified_at=micros(THEN), deliveries=0
     )
 
 
-def test_a_lock_changes_neither_state_nor_time_nor_deliveries(store: Store) -> None:
-    seq = entity(store)
-    store.save_entity(seq, Entity(entity_id="@a@1", state="1"), NOW)
-    store.count_delivery("entity", seq)
+def test_a_lock_changes_neither_state_nor_time_nor_deliveries(
+    store: Store, entities: EntityStore
+) -> None:
+    seq = entity(entities)
+    entities.save_entity(seq, Entity(entity_id="@a@1", state="1"), NOW)
+    store.count_delivery("entity", seq, 0)
     locked = Entity(entity_id="@a@1", state="1", section="s1", owner="order-1")
-    store.save_lock(seq, locked)
-    assert store.load_entity(seq) == EntityRow(
+    entities.save_lock(seq, locked)
+    assert entities.load_entity(seq) == EntityRow(
         seq=seq, entity=locked, modified_at=micros(NOW), deliveries=1
     )
 
 
-def queued(store: Store, seq: int, owner: str | None = None) -> list[tuple[str | None, str]]:
+def queued(
+    entities: EntityStore, seq: int, owner: str | None = None
+) -> list[tuple[str | None, str]]:
     return [
         (section, pb.HistoryEvent.FromString(blob).eventRaised.name)
-        for _seq, section, blob in store.load_operations(seq, 10, owner)
+        for _seq, section, blob in entities.load_operations(seq, 10, owner)
     ]
 
 
 def test_a_queue_is_in_the_order_of_arrival_and_under_a_lock_only_its_owners(
-    store: Store,
+    entities: EntityStore,
 ) -> None:
-    seq, other = entity(store), entity(store, "@a@2")
-    store.add_operation(seq, None, None, given.raised("signal"))
-    store.add_operation(seq, "o1", None, given.raised("call 1"))
-    store.add_operation(seq, "o2", "s2", given.raised("lock"))
-    store.add_operation(seq, "o1", "s3", given.raised("lock 3"))
-    store.add_operation(seq, "o2", None, given.raised("call 2"))
-    store.add_operation(other, "o1", None, given.raised("elsewhere"))
-    assert queued(store, seq) == [
+    seq, other = entity(entities), entity(entities, "@a@2")
+    entities.add_operation(seq, None, None, given.raised("signal"))
+    entities.add_operation(seq, "o1", None, given.raised("call 1"))
+    entities.add_operation(seq, "o2", "s2", given.raised("lock"))
+    entities.add_operation(seq, "o1", "s3", given.raised("lock 3"))
+    entities.add_operation(seq, "o2", None, given.raised("call 2"))
+    entities.add_operation(other, "o1", None, given.raised("elsewhere"))
+    assert queued(entities, seq) == [
         (None, "signal"),
         (None, "call 1"),
         ("s2", "lock"),
         ("s3", "lock 3"),
         (None, "call 2"),
     ]
-    assert queued(store, seq, "o1") == [(None, "call 1")]
-    assert queued(store, seq, "o3") == []
-    assert store.count_operations(seq) == 5
-    assert len(store.load_operations(seq, 2)) == 2
+    assert queued(entities, seq, "o1") == [(None, "call 1")]
+    assert queued(entities, seq, "o3") == []
+    assert entities.count_operations(seq) == 5
+    assert len(entities.load_operations(seq, 2)) == 2
 
 
-def test_answered_operations_leave_the_queue(store: Store) -> None:
-    seq = entity(store)
+def test_answered_operations_leave_the_queue(entities: EntityStore) -> None:
+    seq = entity(entities)
     for name in "abc":
-        store.add_operation(seq, None, None, given.raised(name))
-    first, second, _third = store.load_operations(seq, 10)
-    store.delete_operations([first[0], second[0]])
-    assert queued(store, seq) == [(None, "c")]
+        entities.add_operation(seq, None, None, given.raised(name))
+    first, second, _third = entities.load_operations(seq, 10)
+    entities.delete_operations(seq, [first[0], second[0]])
+    assert queued(entities, seq) == [(None, "c")]
 
 
-def test_the_lock_requests_of_a_section_go_from_every_queue_and_no_others(store: Store) -> None:
-    first, second = entity(store), entity(store, "@a@2")
+def test_the_lock_requests_of_a_section_go_from_every_queue_and_no_others(
+    entities: EntityStore,
+) -> None:
+    first, second = entity(entities), entity(entities, "@a@2")
     for seq in (first, second):
-        store.add_operation(seq, "o1", "s1", given.raised("lock 1"))
-        store.add_operation(seq, "o2", "s2", given.raised("lock 2"))
-    assert sorted(store.delete_lock_requests("s1")) == [first, second]
-    assert store.delete_lock_requests("s1") == []
-    assert queued(store, first) == [("s2", "lock 2")]
+        entities.add_operation(seq, "o1", "s1", given.raised("lock 1"))
+        entities.add_operation(seq, "o2", "s2", given.raised("lock 2"))
+    assert sorted(entities.delete_lock_requests("s1")) == [first, second]
+    assert entities.delete_lock_requests("s1") == []
+    assert queued(entities, first) == [("s2", "lock 2")]
 
 
-def test_entities_with_work_are_those_with_a_queue(store: Store) -> None:
-    _idle, busy = entity(store), entity(store, "@a@2")
+def test_entities_with_work_are_those_with_a_queue(entities: EntityStore) -> None:
+    _idle, busy = entity(entities), entity(entities, "@a@2")
     for _ in range(2):
-        store.add_operation(busy, None, None, given.raised("x"))
-    assert store.entities_with_work() == [busy]
+        entities.add_operation(busy, None, None, given.raised("x"))
+    assert entities.entities_with_work() == [busy]
 
 
-def test_an_empty_entity_has_no_state_no_queue_and_no_lock(store: Store) -> None:
-    empty, stated, locked, busy, second = (entity(store, f"@a@{number}") for number in range(5))
-    store.save_entity(stated, Entity(entity_id="@a@1", state=""), NOW)
-    store.save_lock(locked, Entity(entity_id="@a@2", section="s", owner="o"))
-    store.add_operation(busy, None, None, given.raised("x"))
-    assert store.empty_entities(10) == [empty, second]
-    assert store.empty_entities(1) == [empty]
-    store.delete_entity(empty)
-    assert store.find_entity("@a@0") is None
+def test_an_empty_entity_has_no_state_no_queue_and_no_lock(entities: EntityStore) -> None:
+    empty, stated, locked, busy, second = (entity(entities, f"@a@{number}") for number in range(5))
+    entities.save_entity(stated, Entity(entity_id="@a@1", state=""), NOW)
+    entities.save_lock(locked, Entity(entity_id="@a@2", section="s", owner="o"))
+    entities.add_operation(busy, None, None, given.raised("x"))
+    assert entities.empty_entities(10) == [empty, second]
+    assert entities.empty_entities(1) == [empty]
+    entities.delete_entity(empty)
+    assert entities.find_entity("@a@0") is None
 
 
-def test_a_lock_is_orphaned_when_its_orchestration_is_gone_or_has_ended(store: Store) -> None:
-    held, ended, gone, _free = (entity(store, f"@a@{number}") for number in range(4))
+def test_a_lock_is_orphaned_when_its_orchestration_is_gone_or_has_ended(
+    store: Store, entities: EntityStore
+) -> None:
+    held, ended, gone, _free = (entity(entities, f"@a@{number}") for number in range(4))
     for seq, owner in ((held, "runs"), (ended, "ended"), (gone, "missing")):
-        store.save_lock(seq, Entity(entity_id="", section=f"s-{owner}", owner=owner))
+        entities.save_lock(seq, Entity(entity_id="", section=f"s-{owner}", owner=owner))
     for instance_id in ("runs", "ended"):
         instance = pb.OrchestrationInstance(instanceId=instance_id)
         seq = store.add_instance(given.started(orchestrationInstance=instance), NOW, None)
         if instance_id == "ended":
             store.save_ending(seq, Ending(status=Status.COMPLETED), NOW)
-    assert store.orphaned_locks(10) == [(ended, "s-ended"), (gone, "s-missing")]
-    assert store.orphaned_locks(1) == [(ended, "s-ended")]
+    assert entities.orphaned_locks(10) == [(ended, "s-ended"), (gone, "s-missing")]
+    assert entities.orphaned_locks(1) == [(ended, "s-ended")]

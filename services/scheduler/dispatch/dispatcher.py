@@ -9,12 +9,12 @@ import heapq
 import logging
 import re
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
-from services.scheduler.dispatch.items import Kind, Lease, Prepared, Work
+from services.scheduler.dispatch.items import Kind, Lease, Work
 from services.scheduler.dispatch.shelves import Shelves
+from services.scheduler.dispatch.source import NoSource, Source
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 
 log = logging.getLogger(__name__)
@@ -34,43 +34,11 @@ _TIMER_SECONDS_MIN: Final = 0.002
 _ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
-class Source(Protocol):
-    """Where work comes from: the hub."""
-
-    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
-        """The work item to send; None where there is nothing left to do."""
-
-    def count_deliveries(self, works: Iterable[Work]) -> None:
-        """Remembers, in their rows, that deliveries have ended their stream."""
-
-    def pump_when_durable(self) -> None:
-        """Pumps, after the commit of what is being written, if something is."""
-
-    def give_up(self, work: Work, size: int) -> None:
-        """Fails work that no worker survives."""
-
-
-class _NoSource:
-    """Before there is a hub there is no work."""
-
-    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:
-        raise NotImplementedError
-
-    def count_deliveries(self, works: Iterable[Work]) -> None:
-        raise NotImplementedError
-
-    def pump_when_durable(self) -> None:
-        raise NotImplementedError
-
-    def give_up(self, work: Work, size: int) -> None:
-        raise NotImplementedError
-
-
 class Dispatcher:
     """The work items of one hub. `pump` must run only when all that was offered is on the disk."""
 
     def __init__(self, *, run_id: str) -> None:
-        self._source: Source = _NoSource()
+        self._source: Source = NoSource()
         self._run_id = run_id
         self._shelves = Shelves()
         self._streams: list[WorkerStream] = []
@@ -96,7 +64,10 @@ class Dispatcher:
     def offer(self, work: Work) -> None:
         """Makes work ready, unless it is ready, set apart, asleep or leased already."""
         key = work.key
-        if key in self._shelves or key in self._leased or key in self._asleep:
+        if key in self._leased or key in self._asleep:
+            return
+        if key in self._shelves:
+            self._shelves.rename(work)
             return
         if any(suspect.key == key for _order, suspect in self._suspects):
             return
@@ -345,8 +316,16 @@ class Dispatcher:
                 self._look_again_at(min(ripe_at))
             return None
         stream = min(
-            accepting, key=lambda stream: (stream.reserved_for is None, len(stream.leases))
+            accepting,
+            key=lambda stream: (
+                bool(stream.leases),
+                stream.reserved_for is None,
+                len(stream.leases),
+            ),
         )
+        for other in accepting:
+            if other.reserved_for == work.key:
+                other.reserved_for = None
         stream.reserved_for = work.key
         return stream
 

@@ -46,6 +46,12 @@ class Shelves:
             shelf = shelves[key] = Shelf(work.kind, work.name, work.version)
         heapq.heappush(shelf.heap, (order, work.seq))
 
+    def rename(self, work: Work) -> None:
+        """Keeps an item's place under what it is called now."""
+        order, before = self._ready[work.key]
+        if (before.name, before.version) != (work.name, work.version):
+            self.put(work, order)
+
     def withdraw(self, key: tuple[Kind, int]) -> None:
         """Takes an item back, if it is there."""
         self._ready.pop(key, None)
@@ -73,7 +79,11 @@ class Shelves:
         while heap:
             order, seq = heap[0]
             entry = self._ready.get((shelf.kind, seq))
-            if entry is not None and entry[0] == order:
+            if (
+                entry is not None
+                and entry[0] == order
+                and (entry[1].name, entry[1].version) == (shelf.name, shelf.version)
+            ):
                 return order
             heapq.heappop(heap)
         return None

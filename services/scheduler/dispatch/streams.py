@@ -73,7 +73,10 @@ def _filters_of(request: pb.GetWorkItemsRequest) -> dict[Kind, Filter]:
 def _filter(pairs: Iterable[tuple[str, Iterable[str]]]) -> Filter:
     names: dict[str, _Versions] = {}
     for name, versions in pairs:
-        names[name] = names.get(name, frozenset()) | frozenset(versions)
+        accepted = frozenset(versions)
+        before = names.get(name, accepted)
+        # None stands for any, and any is more than some.
+        names[name] = before | accepted if before and accepted else frozenset()
     return Filter(names)
 
 

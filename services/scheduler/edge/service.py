@@ -77,6 +77,9 @@ class TaskHubService:
         """Stops the scheduler at damage: what cannot be read is not served around."""
         try:
             yield
+        except sqlite3.ProgrammingError as error:
+            # The hub was deleted while the call waited; damage is never told like this.
+            raise StoppingError from error
         except sqlite3.Error as error:
             self._fail(error)
             raise

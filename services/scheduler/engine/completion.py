@@ -22,6 +22,8 @@ _OF_LOCKS: Final = frozenset({"entityLockRequested", "entityUnlockSent"})
 def complete(draft: Draft, action: pb.OrchestratorAction) -> None:
     """Carries out `completeOrchestration`; raises `BadRequestError` where that ends nothing."""
     completion = action.completeOrchestration
+    if draft.ending is not None or draft.next_execution:
+        raise BadRequestError("An orchestration can complete only once in a turn")
     limits.check_payload("the result of the orchestration", completion.result.value)
     status = completion.orchestrationStatus
     if status == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:

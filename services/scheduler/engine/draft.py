@@ -27,6 +27,11 @@ class Draft:
     def __post_init__(self) -> None:
         self.tags = dict(self.instance.started.tags)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the execution has ended."""
+        return self.ending is not None or bool(self.next_execution)
+
     def scheduling(self, action_id: int) -> pb.HistoryEvent:
         """A new event under an action's id, already in the history, to be filled in."""
         event = pb.HistoryEvent(eventId=action_id, timestamp=events.stamp(self.now))

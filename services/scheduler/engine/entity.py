@@ -43,11 +43,6 @@ def owner_of(event: pb.HistoryEvent) -> str | None:
     return None
 
 
-def is_lock_request(event: pb.HistoryEvent) -> bool:
-    """Whether it asks for the lock and not for an operation."""
-    return event.HasField("entityLockRequested")
-
-
 def grant(entity: Entity, request: pb.EntityLockRequestedEvent, *, now: datetime) -> EntityDecision:
     """Locks an entity whose queue a lock request heads, and asks for the next lock, or is done."""
     locked = replace(
@@ -130,6 +125,7 @@ def _within_limits(result: pb.OperationResult) -> pb.OperationResult:
     """The result, or, of one that is too large, a failure that says so."""
     try:
         limits.check_payload("the result of the operation", result.success.result.value)
+        limits.check_failure("the failure of the operation", result.failure.failureDetails)
     except BadRequestError as error:
         failure = events.failure("PayloadTooLarge", str(error))
         return pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=failure))
@@ -146,6 +142,7 @@ def _act(action: pb.OperationAction, *, now: datetime, ids: Callable[[], str]) -
 
 def _signal(signal: pb.SendSignalAction, *, now: datetime, ids: Callable[[], str]) -> SendOperation:
     limits.check_entity_id(signal.instanceId)
+    limits.check_name("Operation", signal.name)
     limits.check_payload(f"the input of operation {signal.name!r}", signal.input.value)
     return SendOperation(
         entity_id=signal.instanceId,
@@ -164,6 +161,7 @@ def _start(start: pb.StartNewOrchestrationAction, *, ids: Callable[[], str]) -> 
     instance_id = start.instanceId or ids()
     limits.check_instance_id(instance_id)
     limits.check_name("Orchestration", start.name)
+    limits.check_labels(start.version.value, {})
     limits.check_payload(f"the input of orchestration {start.name!r}", start.input.value)
     started = pb.ExecutionStartedEvent(
         name=start.name,

@@ -12,6 +12,8 @@ from services.scheduler.engine.protos import StringValue, Timestamp, pb
 NO_ID: Final = -1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=16)
@@ -23,11 +25,11 @@ def stamp(now: datetime) -> Timestamp:
 
 
 def moment(timestamp: Timestamp) -> datetime:
-    """A protocol timestamp as a time; one beyond any clock is the last that there is."""
+    """A protocol timestamp as a time; one beyond any clock is the first or the last there is."""
     try:
         return timestamp.ToDatetime(UTC)
     except (OverflowError, ValueError):
-        return datetime.max.replace(tzinfo=UTC)
+        return _LAST if timestamp.seconds > 0 else _FIRST
 
 
 def orchestrator_started(now: datetime) -> pb.HistoryEvent:

@@ -1,7 +1,7 @@
 """The limits of the service, each with the reason for its number, and the checks against them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.scheduler.engine.protos import pb
@@ -80,8 +80,10 @@ def check_payload(what: str, payload: str) -> None:
             raise PayloadTooLargeError(what, size, PAYLOAD_BYTES_MAX)
 
 
-def check_tags(tags: dict[str, str]) -> None:
-    """Raises `BadRequestError` when tags are too large to travel with every event."""
+def check_labels(version: str, tags: Mapping[str, str]) -> None:
+    """Raises `BadRequestError` for a version or tags too large to travel with every event."""
+    if len(version) > NAME_CHARS_MAX:
+        raise BadRequestError(f"A version must have at most {NAME_CHARS_MAX} characters")
     size = sum(len(key.encode()) + len(value.encode()) for key, value in tags.items())
     if size > TAGS_BYTES_MAX:
         raise BadRequestError(f"Tags must have at most {TAGS_BYTES_MAX} bytes (got {size})")

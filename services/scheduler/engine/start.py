@@ -6,7 +6,7 @@ from typing import Final
 
 from services.scheduler.engine import events, limits
 from services.scheduler.engine.protos import StringValue, copy_optional, pb
-from services.scheduler.engine.status import TERMINAL, Status
+from services.scheduler.engine.status import Status
 from services.scheduler.errors import BadRequestError, InstanceExistsError
 
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.SUSPENDED})
@@ -17,7 +17,7 @@ def started_by(request: pb.CreateInstanceRequest, execution_id: str) -> pb.Execu
     limits.check_instance_id(request.instanceId)
     limits.check_name("Orchestration", request.name)
     limits.check_payload(f"the input of orchestration {request.name!r}", request.input.value)
-    limits.check_tags(dict(request.tags))
+    limits.check_labels(request.version.value, request.tags)
     started = pb.ExecutionStartedEvent(
         name=request.name,
         orchestrationInstance=pb.OrchestrationInstance(
@@ -80,8 +80,3 @@ def replaceable_statuses(policy: pb.OrchestrationIdReusePolicy | None) -> Collec
             " running instances"
         )
     return statuses
-
-
-def child_may_replace(existing: Status) -> bool:
-    """Whether a sub-orchestration may take the id: a retry comes under that of the one before."""
-    return existing in TERMINAL

@@ -44,19 +44,27 @@ def decide(
     says what becomes of the orchestration.
     """
     draft = Draft(instance=instance, history=list(accepted), now=now, ids=ids)
-    for action in actions:
+    # Whatever order they come in, nothing is done by an execution that has ended.
+    for action in sorted(actions, key=_completes):
         kind = action.WhichOneof("orchestratorActionType")
         act = _ACTIONS.get(kind or "")
-        if act is None:
-            raise BadRequestError(f"Unknown orchestrator action (id {action.id})")
+        if act is None or draft.is_done:
+            raise BadRequestError(f"Unknown or second completing action (id {action.id})")
         act(draft, action)
+    if instance.completed is not None and not draft.replaces and draft.ending is None:
+        raise BadRequestError("A rewind must be answered with the history to go on with")
     return draft.done()
+
+
+def _completes(action: pb.OrchestratorAction) -> bool:
+    return action.HasField("completeOrchestration")
 
 
 def _schedule_task(draft: Draft, action: pb.OrchestratorAction) -> None:
     task = action.scheduleTask
     limits.check_name("Activity", task.name)
     limits.check_payload(f"the input of activity {task.name!r}", task.input.value)
+    limits.check_labels(task.version.value, task.tags)
     event = draft.scheduling(action.id)
     scheduled = event.taskScheduled
     scheduled.name = task.name
@@ -77,6 +85,7 @@ def _create_child(draft: Draft, action: pb.OrchestratorAction) -> None:
     child = action.createSubOrchestration
     limits.check_name("Sub-orchestration", child.name)
     limits.check_payload(f"the input of sub-orchestration {child.name!r}", child.input.value)
+    limits.check_labels(child.version.value, child.tags)
     instance_id = child.instanceId or f"{draft.instance.instance_id}:{action.id:04x}"
     limits.check_instance_id(instance_id)
     created = draft.scheduling(action.id).subOrchestrationInstanceCreated
@@ -110,6 +119,7 @@ def _send_event(draft: Draft, action: pb.OrchestratorAction) -> None:
 
 def _terminate(draft: Draft, action: pb.OrchestratorAction) -> None:
     asked = action.terminateOrchestration
+    limits.check_payload("the reason", asked.reason.value)
     draft.effects.append(
         Terminate(
             instance_id=asked.instanceId,
@@ -162,6 +172,7 @@ def _check_operation(
     operation: pb.EntityOperationSignaledEvent | pb.EntityOperationCalledEvent,
 ) -> None:
     limits.check_entity_id(operation.targetInstanceId.value)
+    limits.check_name("Operation", operation.operation)
     limits.check_payload(f"the input of operation {operation.operation!r}", operation.input.value)
 
 

@@ -22,9 +22,14 @@ def position(token: str, kinds: tuple[type, ...]) -> list[Any] | None:
         return None
     try:
         read = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise BadRequestError(f"Invalid continuation token: {token[:80]!r}") from error
-    if not isinstance(read, list) or [type(part) for part in read] != list(kinds):
+    numbers = [part for part in read if isinstance(part, int)] if isinstance(read, list) else []
+    if (
+        not isinstance(read, list)
+        or [type(part) for part in read] != list(kinds)
+        or any(abs(number) >= 2**63 for number in numbers)
+    ):
         raise BadRequestError(f"Invalid continuation token: {token[:80]!r}")
     return read
 

@@ -216,6 +216,7 @@ class Hub:
     def signal_entity(self, request: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
         """Queues an operation; raises `BadRequestError`."""
         limits.check_entity_id(request.instanceId)
+        limits.check_name("Operation", request.name)
         limits.check_payload(f"the input of operation {request.name!r}", request.input.value)
         event = events.entity_signaled(
             self._parts.now(),

@@ -162,7 +162,7 @@ class Router:
 
     def _first_event(self, seq: int) -> tuple[pb.HistoryEvent, ...]:
         """The start of an instance that has had no turn yet, or none since it was rewound."""
-        waiting = [blob for _seq, blob in self._store.load_messages(seq, 1_000)]
+        waiting = [blob for _seq, blob in self._store.load_messages(seq, -1)]
         for blob in (*waiting, *self._store.alarms_of(seq)):
             event = pb.HistoryEvent.FromString(blob)
             if event.HasField("executionStarted") or event.HasField("executionRewound"):
@@ -288,6 +288,10 @@ class Router:
         text = f"Orchestration instance already exists: {existing.instance_id}"
         log.warning("%s; it was to be started again as %s", text, started.name)
         ending = Ending(status=Status.FAILED, failure=events.failure("InstanceAlreadyExists", text))
+        return self._answer_as(started, ending)
+
+    def _answer_as(self, started: pb.ExecutionStartedEvent, ending: Ending) -> Iterable[Effect]:
+        """Answers the parent that a start names, on behalf of what does not run."""
         answer = answer_parent(started, ending, now=self._parts.now())
         if answer is None:
             return ()
@@ -380,14 +384,4 @@ class Router:
             result=None if output is None else StringValue(value=output),
             failure=None if row.failure is None else pb.TaskFailureDetails.FromString(row.failure),
         )
-        answer = answer_parent(started, ending, now=self._parts.now())
-        if answer is None:
-            return ()
-        parent = started.parentInstance.orchestrationInstance
-        return (
-            effects.SendEvent(
-                instance_id=parent.instanceId,
-                execution_id=parent.executionId.value,
-                event=answer.event,
-            ),
-        )
+        return self._answer_as(started, ending)

@@ -6,6 +6,8 @@ from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.store.rows import EntityRow, InstanceRow
 
 _MICROS: int = 1_000_000
+# What SQLite can compare.
+_INTEGER_MAX: int = 2**63 - 1
 
 
 def timestamp(micros: int) -> Timestamp:
@@ -16,7 +18,8 @@ def timestamp(micros: int) -> Timestamp:
 
 def micros_of(timestamp: Timestamp) -> int:
     """Microseconds since 1970."""
-    return timestamp.seconds * _MICROS + timestamp.nanos // 1_000
+    micros = timestamp.seconds * _MICROS + timestamp.nanos // 1_000
+    return max(-_INTEGER_MAX, min(micros, _INTEGER_MAX))
 
 
 def orchestration_state(

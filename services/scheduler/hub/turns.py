@@ -74,16 +74,19 @@ class Turns:
         return Prepared(payload=payload, memo=turn)
 
     def _next_turn(self, row: InstanceRow) -> Turn | None:
-        waiting = self._store.load_messages(row.seq, limits.NEW_EVENTS_MAX)
+        execution = self._parts.executions.load(row.seq)
+        # Before the start there may be any number of events: it is not to be missed behind them.
+        limit = limits.NEW_EVENTS_MAX if execution.turn else -1
+        waiting = self._store.load_messages(row.seq, limit)
         if not waiting:
             return None
-        execution = self._parts.executions.load(row.seq)
         arrived = [(seq, pb.HistoryEvent.FromString(blob)) for seq, blob in waiting]
         if execution.instance.completed is not None:
             # The protocol's rule: a rewind comes alone, and on top of the history that failed.
             arrived = [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
         # Something may have been raised before a start in the future became due.
         arrived.sort(key=lambda message: not message[1].HasField("executionStarted"))
+        del arrived[limits.NEW_EVENTS_MAX :]
         woken = any(event.HasField("orchestratorStarted") for _seq, event in arrived)
         instance, accepted = receive(
             execution.instance,

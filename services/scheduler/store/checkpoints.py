@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -39,20 +40,18 @@ class Checkpointer:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = open_checkpointer(self._file)
         try:
-            while True:
-                self._grown.wait()
-                self._grown.clear()
-                if self._stopping:
-                    return
-                # Passive: it takes what it can and makes nobody wait.
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with closing(open_checkpointer(self._file)) as connection:
+                while True:
+                    self._grown.wait()
+                    self._grown.clear()
+                    if self._stopping:
+                        return
+                    # Passive: it takes what it can and makes nobody wait.
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as error:
             log.exception("a checkpoint failed")
             self._on_failure(error)
-        finally:
-            connection.close()
 
     def _wal_bytes(self) -> int:
         try:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from services.scheduler.errors import StoppingError
+
 # While many answers are on their way, a commit waits so many times as long as the last one took:
 # the loop then spends a tenth of its time on commits, however fast the answers come,
 _PAUSE_PER_COMMIT: Final = 9.0
@@ -68,6 +70,9 @@ class Commits:
     @contextmanager
     def use_case(self) -> Iterator[None]:
         """What is written inside is part of the next commit, or, after an exception, of none."""
+        if self._failed:
+            # The transaction may be gone: a savepoint would then commit by itself.
+            raise StoppingError
         self._begin()
         execute = self._connection.execute
         then = len(self._then)
@@ -82,7 +87,7 @@ class Commits:
                 execute("RELEASE use_case")
             except sqlite3.Error as lost:
                 # The disk has taken the whole transaction with it.
-                self._fail(lost)
+                self._fail(error if isinstance(error, sqlite3.Error) else lost)
             if isinstance(error, sqlite3.Error):
                 self._fail(error)
             raise
@@ -139,6 +144,9 @@ class Commits:
         self._failed = True
 
     def _begin(self) -> None:
+        if self._failed:
+            # The transaction may be gone: a savepoint would then commit by itself.
+            raise StoppingError
         if self._is_open:
             return
         try:

@@ -25,7 +25,7 @@ _HEADER_BYTES: Final = 100
 _VERSION_AT: Final = 60
 _APPLICATION_AT: Final = 68
 # What stays of the write-ahead log after a checkpoint has emptied it.
-_WAL_BYTES_KEPT: Final = 16 * 1024 * 1024
+_WAL_BYTES_KEPT: Final = 4 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 _BUSY_MS: Final = 5_000
 
@@ -81,9 +81,17 @@ def open_writer(file: Path) -> sqlite3.Connection:
     """The one connection that writes; raises `DataDirectoryError` and leaves the file as it is."""
     is_new = _check_header(file)
     try:
-        connection = _connect(file)
         if is_new:
+            # Ours alone, whatever the folder's mode; SQLite gives its log the same.
+            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = _connect(file)
+    except (OSError, sqlite3.Error) as error:
+        raise DataDirectoryError(f"cannot use {file}: {error}") from error
+    try:
+        if is_new or _is_empty(connection):
             _create(connection)
+        else:
+            _check_known(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         # A thread of its own checkpoints, so that no commit pays for it.
@@ -91,10 +99,9 @@ def open_writer(file: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
         _migrate(connection)
         _check_schema(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, DataDirectoryError) as error:
+        connection.close()
         raise DataDirectoryError(f"cannot use {file}: {error}") from error
-    except DataDirectoryError as error:
-        raise DataDirectoryError(f"cannot use {file}: {error}") from None
     return connection
 
 
@@ -159,6 +166,20 @@ def _create(connection: sqlite3.Connection) -> None:
         f"BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
         f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
     )
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether its making was interrupted: SQLite has then just taken it back."""
+    return bool(connection.execute("PRAGMA page_count").fetchone()[0] == 0)
+
+
+def _check_known(connection: sqlite3.Connection) -> None:
+    """Before anything is written to it."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == SCHEMA_VERSION:
+        _check_schema(connection)
+    elif version not in MIGRATIONS:
+        raise DataDirectoryError(f"its schema {version} is unknown")
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

@@ -57,7 +57,7 @@ SELECT seq, instance_id, status FROM instances WHERE parent_id = ? ORDER BY seq;
 
 -- name: instances_with_work
 SELECT i.seq, i.name, i.version, i.deliveries, i.status, min(m.seq) AS head
-FROM messages m JOIN instances i ON i.seq = m.instance
+FROM messages m CROSS JOIN instances i ON i.seq = m.instance
 GROUP BY i.seq ORDER BY head;
 
 -- name: append_history
@@ -158,7 +158,7 @@ UPDATE entities SET state = :state, section = :section, owner = :owner, modified
 DELETE FROM entities WHERE seq = ?;
 
 -- name: entities_with_work
-SELECT DISTINCT e.seq FROM operations o JOIN entities e ON e.seq = o.entity ORDER BY e.seq;
+SELECT DISTINCT e.seq FROM operations o CROSS JOIN entities e ON e.seq = o.entity ORDER BY e.seq;
 
 -- name: insert_operation
 INSERT INTO operations (entity, seq, owner, section, event) VALUES (?, ?, ?, ?, ?);
@@ -167,7 +167,7 @@ INSERT INTO operations (entity, seq, owner, section, event) VALUES (?, ?, ?, ?, 
 SELECT seq, section, event FROM operations WHERE entity = ? ORDER BY seq LIMIT ?;
 
 -- name: load_operations_of
-SELECT seq, section, event FROM operations
+SELECT seq, section, event FROM operations INDEXED BY operations_by_owner
 WHERE entity = ? AND owner = ? AND section IS NULL ORDER BY seq LIMIT ?;
 
 -- name: count_operations

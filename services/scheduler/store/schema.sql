@@ -22,7 +22,6 @@ CREATE TABLE instances (
   trace BLOB, -- OrchestrationTraceContext, as the last turn left it
   deliveries INTEGER NOT NULL DEFAULT 0 -- that ended their stream, running
 ) STRICT;
-CREATE INDEX instances_by_status ON instances (status, seq);
 CREATE INDEX instances_by_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX instances_by_completion ON instances (completed_at, instance_id)
   WHERE completed_at IS NOT NULL;
@@ -89,4 +88,6 @@ CREATE TABLE operations (
   event BLOB NOT NULL, -- HistoryEvent
   PRIMARY KEY (entity, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_by_owner ON operations (entity, owner, seq)
+  WHERE owner IS NOT NULL AND section IS NULL;
 CREATE INDEX operations_by_section ON operations (section) WHERE section IS NOT NULL;

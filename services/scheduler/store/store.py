@@ -334,7 +334,10 @@ class Store:
 
     def delete_activities(self, instance: int) -> list[int]:
         """All of an instance; gives their `seq`."""
-        return [row[0] for row in self._all("delete_activities_of", (instance,))]
+        seqs = [row[0] for row in self._all("delete_activities_of", (instance,))]
+        for seq in seqs:
+            self._requests_bytes -= len(self._requests.pop(seq, b""))
+        return seqs
 
     def open_activities(self) -> Iterator[tuple[int, int, str, str | None, int]]:
         """Instance, `seq`, name, version and deliveries of every activity, oldest first."""

@@ -50,7 +50,7 @@ class Recorder:
         self.given_up: list[tuple[Work, int]] = []
         self.pumped = asyncio.Event()
 
-    def prepare(self, work: Work, token: str) -> Prepared | None:
+    def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:  # noqa: ARG002 - the protocol's
         """Its token is all that is sent."""
         if work.seq in self.gone:
             return None
@@ -80,6 +80,11 @@ class Recorder:
         stream = self.dispatcher.connect(asked or terms())
         self.dispatcher.pump()
         return stream
+
+    async def aged(self) -> None:
+        """Waits until every stream that is open is old enough for any suspect."""
+        await asyncio.sleep(60.0)
+        self.dispatcher.pump()
 
     async def woken(self) -> None:
         """Waits until work that was asleep is ready again."""

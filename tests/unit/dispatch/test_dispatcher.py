@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.scheduler.dispatch.dispatcher import Dispatcher, row_of
+from services.scheduler.dispatch.dispatcher import Dispatcher, activity_of
 from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.engine.protos import pb
 from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of
@@ -30,7 +30,7 @@ async def test_a_worker_is_sent_what_the_hub_has_prepared() -> None:
     assert lease is not None
     assert (lease.work, lease.size, lease.memo) == (activity(7), len(token), ("memo", 7))
     assert await worker.next() == token.encode()
-    assert row_of(token) == 7
+    assert activity_of(token) == (0, 7)
 
 
 @in_virtual_time
@@ -205,7 +205,8 @@ async def test_the_open_streams_are_those_that_have_not_been_disconnected() -> N
     assert hub.dispatcher.streams == (second,)
 
 
-def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
+@in_virtual_time
+async def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
     dispatcher = Dispatcher(run_id="run")
     dispatcher.connect(terms())
     dispatcher.pump()
@@ -215,21 +216,25 @@ def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "row"),
+    ("token", "named"),
     [
-        ("a1-run-1", 1),
-        ("i42-run-1", 42),
-        ("e9", 9),
+        ("a3.1-run-1", (3, 1)),
+        ("a0.42-run-1", (0, 42)),
+        ("i0.42-run-1", None),
+        ("e0.9-run-1", None),
         ("", None),
         ("a", None),
-        ("a-1", None),
-        ("ab-run-1", None),
-        ("a" + "9" * 19 + "-run-1", None),
+        ("a1-run-1", None),
+        ("a1.2", None),
+        ("a1.b-run-1", None),
+        ("a1." + "9" * 19 + "-run-1", None),
         (pb.ActivityResponse().completionToken, None),
     ],
 )
-def test_a_token_names_its_row_and_anything_else_names_none(token: str, row: int | None) -> None:
-    assert row_of(token) == row
+def test_a_token_names_its_activity_and_anything_else_names_none(
+    token: str, named: tuple[int, int] | None
+) -> None:
+    assert activity_of(token) == named
 
 
 @in_virtual_time

@@ -74,12 +74,6 @@ def test_calls_and_lock_requests_have_an_owner_and_signals_have_none() -> None:
     assert entity.owner_of(signal("r1")) is None
 
 
-def test_a_lock_request_is_told_from_an_operation() -> None:
-    assert entity.is_lock_request(event(entityLockRequested=request(0, "@a@1")))
-    assert not entity.is_lock_request(call("r1"))
-    assert not entity.is_lock_request(signal("r1"))
-
-
 def test_a_grant_locks_the_entity_for_the_section_and_keeps_its_state() -> None:
     assert entity.grant(COUNTER, request(0, "@counter@a"), now=NOW).entity == HELD
 
@@ -215,7 +209,11 @@ def test_an_orchestration_that_an_entity_starts_without_an_id_gets_one() -> None
     [
         ({}, r"Unknown entity action \(id 1\)"),
         ({"sendSignal": {"instanceId": "d", "name": "add"}}, "Entity id must be @name@key"),
-        ({"sendSignal": {"instanceId": "@d@1", "input": text(LARGE)}}, "PayloadTooLarge"),
+        ({"sendSignal": {"instanceId": "@d@1", "name": ""}}, "Operation name"),
+        (
+            {"sendSignal": {"instanceId": "@d@1", "name": "add", "input": text(LARGE)}},
+            "PayloadTooLarge",
+        ),
         ({"startNewOrchestration": {"name": ""}}, "Orchestration name"),
         ({"startNewOrchestration": {"name": "m", "instanceId": "@a@1"}}, "must not start with"),
         ({"startNewOrchestration": {"name": "m", "input": text(LARGE)}}, "PayloadTooLarge"),

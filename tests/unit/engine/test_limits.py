@@ -71,11 +71,17 @@ def test_a_payload_has_a_mebibyte_at_most_counted_in_bytes(character: str) -> No
         limits.check_payload("it", most + "x")
 
 
+def test_a_version_is_a_label_and_no_payload() -> None:
+    limits.check_labels("v" * 1_024, {})
+    with pytest.raises(BadRequestError, match="at most 1024 characters"):
+        limits.check_labels("v" * 1_025, {})
+
+
 def test_tags_are_counted_together_in_bytes() -> None:
-    limits.check_tags({})
-    limits.check_tags({"a": "x" * 16_383, "é": "x" * 16_382})
+    limits.check_labels("", {})
+    limits.check_labels("", {"a": "x" * 16_383, "é": "x" * 16_382})
     with pytest.raises(BadRequestError, match=r"at most 32768 bytes \(got 32769\)"):
-        limits.check_tags({"a": "x" * 16_383, "é": "x" * 16_383})
+        limits.check_labels("", {"a": "x" * 16_383, "é": "x" * 16_383})
 
 
 def test_a_failure_counts_with_all_that_is_in_it() -> None:

@@ -116,8 +116,3 @@ def test_a_policy_allows_exactly_the_statuses_that_it_names(statuses: tuple[Stat
 def test_a_policy_with_an_unknown_status_is_refused(number: int) -> None:
     with pytest.raises(BadRequestError, match=f"unknown status {number}"):
         start.replaceable_statuses(policy(Status.COMPLETED, number))
-
-
-@pytest.mark.parametrize("existing", Status)
-def test_a_child_takes_the_id_of_what_has_ended_and_of_nothing_else(existing: Status) -> None:
-    assert start.child_may_replace(existing) is (existing not in ACTIVE)

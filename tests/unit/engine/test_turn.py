@@ -196,7 +196,7 @@ def test_actions_are_carried_out_in_their_order() -> None:
 
 
 def test_an_action_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(BadRequestError, match=r"^Unknown orchestrator action \(id 8\)$"):
+    with pytest.raises(BadRequestError, match=r"^Unknown or second completing action \(id 8\)$"):
         decided(given.instance(), action(8))
 
 
