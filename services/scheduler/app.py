@@ -68,8 +68,8 @@ class _Scheduler:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._settings
-        http = HttpServer.bind(settings.host, settings.http_port)
         directory = DataDirectory(settings.data_dir)
+        http = HttpServer.bind(settings.host, settings.http_port)
         hubs = TaskHubs(
             directory,
             settings.task_hubs,
