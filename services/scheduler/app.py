@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 from datetime import timedelta
 from typing import Any, Final
@@ -48,6 +49,9 @@ _SERVER_OPTIONS: Final = (
 
 def run(settings: SchedulerSettings) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `StopError`."""
+    # A connection is a file, and so are a hub's four: the usual 1,024 are soon used up.
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def main() -> int:
         return await _Scheduler(settings).run()

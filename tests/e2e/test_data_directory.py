@@ -224,7 +224,6 @@ def damage(file: Path, table: str) -> None:
 MET_AT_THE_START = [
     "activities",
     "alarms_by_due",
-    "entities",
     "instances",
     "messages",
 ]
@@ -278,7 +277,7 @@ def _connection(hub: Hub) -> object:
 READS: dict[str, tuple[str, Callable[[Hub], object]]] = {
     "a list": ("instances_by_completion", _list),
     "a history": ("histories", _history),
-    "a start": ("instances_by_status", _start),
+    "a start": ("sqlite_autoindex_instances_1", _start),
     "a turn": ("histories", _turn),
     "a worker's connection": ("histories", _connection),
 }

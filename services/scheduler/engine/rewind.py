@@ -25,6 +25,8 @@ def rewind(draft: Draft, action: pb.OrchestratorAction) -> None:
     instance = fold_all(history)
     if instance.instance_id != draft.instance.instance_id or not instance.execution_id:
         raise BadRequestError("A rewound history must start the same instance")
+    if instance.completed is not None:
+        raise BadRequestError("A rewound history must not have ended")
     draft.history = history
     draft.replaces = True
     draft.instance = instance

@@ -75,30 +75,34 @@ class Turns:
 
     def _next_turn(self, row: InstanceRow) -> Turn | None:
         execution = self._parts.executions.load(row.seq)
+        while arrived := self._arrived(row, execution):
+            woken = any(event.HasField("orchestratorStarted") for _seq, event in arrived)
+            instance, accepted = receive(
+                execution.instance,
+                (event for _seq, event in arrived if not event.HasField("orchestratorStarted")),
+            )
+            if not instance.execution_id:
+                return None
+            messages = tuple(seq for seq, _event in arrived)
+            if accepted or woken:
+                started = events.orchestrator_started(self._parts.now())
+                return Turn(instance=instance, new_events=(started, *accepted), messages=messages)
+            # Something that counts may stand behind what answers nothing.
+            self._drop(row.seq, messages)
+        return None
+
+    def _arrived(self, row: InstanceRow, execution: Execution) -> list[tuple[int, pb.HistoryEvent]]:
+        """The messages that the next turn may take in, with their `seq`."""
         # Before the start there may be any number of events: it is not to be missed behind them.
         limit = limits.NEW_EVENTS_MAX if execution.turn else -1
         waiting = self._store.load_messages(row.seq, limit)
-        if not waiting:
-            return None
         arrived = [(seq, pb.HistoryEvent.FromString(blob)) for seq, blob in waiting]
         if execution.instance.completed is not None:
             # The protocol's rule: a rewind comes alone, and on top of the history that failed.
-            arrived = [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
+            return [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
         # Something may have been raised before a start in the future became due.
         arrived.sort(key=lambda message: not message[1].HasField("executionStarted"))
-        del arrived[limits.NEW_EVENTS_MAX :]
-        woken = any(event.HasField("orchestratorStarted") for _seq, event in arrived)
-        instance, accepted = receive(
-            execution.instance,
-            (event for _seq, event in arrived if not event.HasField("orchestratorStarted")),
-        )
-        messages = tuple(seq for seq, _event in arrived)
-        if (not accepted and not woken) or not instance.execution_id:
-            if instance.execution_id:
-                self._drop(row.seq, messages)
-            return None
-        started = events.orchestrator_started(self._parts.now())
-        return Turn(instance=instance, new_events=(started, *accepted), messages=messages)
+        return arrived[: limits.NEW_EVENTS_MAX]
 
     def _drop(self, seq: int, messages: Sequence[int]) -> None:
         """Messages that answer nothing that is open."""

@@ -95,3 +95,9 @@ def test_the_last_reason_counts() -> None:
 def test_a_history_of_something_else_is_refused(history: tuple[pb.HistoryEvent, ...]) -> None:
     with pytest.raises(BadRequestError, match="must start the same instance"):
         rewound(*history)
+
+
+def test_a_history_that_has_ended_is_refused() -> None:
+    ended = events.execution_completed(BEFORE, Status.FAILED, None, FAILURE)
+    with pytest.raises(BadRequestError, match="must not have ended"):
+        rewound(RESTART, ended)

@@ -1,0 +1,1 @@
+"""The use cases of a hub, in process, on a real file."""
