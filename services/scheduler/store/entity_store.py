@@ -3,28 +3,20 @@
 import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
 
 from services.scheduler.engine.entity import Entity
 from services.scheduler.engine.protos import pb
 from services.scheduler.store.rows import EntityRow, entity_row, micros
 from services.scheduler.store.statements import SQL
+from services.scheduler.store.tables import Tables
 
 
-class EntityStore:
+class EntityStore(Tables):
     """The tables of entities. Everything here happens inside the caller's use case."""
 
     def __init__(self, connection: sqlite3.Connection, next_seq: Callable[[], int]) -> None:
-        self._connection = connection
-        self._execute = connection.execute
+        super().__init__(connection)
         self._next_seq = next_seq
-
-    def _one(self, name: str, values: Any = ()) -> tuple[Any, ...] | None:  # noqa: ANN401 - what sqlite3 binds
-        row: tuple[Any, ...] | None = self._execute(SQL[name], values).fetchone()
-        return row
-
-    def _all(self, name: str, values: Any = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - what sqlite3 binds
-        return self._execute(SQL[name], values).fetchall()
 
     def find_entity(self, entity_id: str) -> EntityRow | None:
         """The entity, if it is known."""
@@ -38,8 +30,7 @@ class EntityStore:
 
     def add_entity(self, entity_id: str, now: datetime) -> int:
         """An entity without a state; gives its `seq`."""
-        cursor = self._execute(SQL["insert_entity"], (entity_id, micros(now)))
-        return int(cursor.lastrowid or 0)
+        return self._insert("insert_entity", (entity_id, micros(now)))
 
     def save_lock(self, seq: int, entity: Entity) -> None:
         """Who holds the lock."""

@@ -20,18 +20,18 @@ from services.scheduler.store.rows import (
     micros,
 )
 from services.scheduler.store.statements import SQL
+from services.scheduler.store.tables import Tables
 
 # Of running instances, so that a message costs no look-up.
 _ROWS_KEPT: Final = 4_096
 _REQUEST_BYTES_KEPT: Final = 16 * 1024 * 1024
 
 
-class Store:
+class Store(Tables):
     """One hub's tables. Everything here happens inside the caller's use case."""
 
     def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
-        self._connection = connection
-        self._execute = connection.execute
+        super().__init__(connection)
         # Messages, operations and activities in the order of arrival, over all inboxes and queues.
         # It begins with the time: a number that was used before a restart is never used again.
         self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
@@ -49,16 +49,6 @@ class Store:
         """The next place in the order of arrival."""
         self._last_seq += 1
         return self._last_seq
-
-    def _one(self, name: str, values: Any = ()) -> tuple[Any, ...] | None:  # noqa: ANN401 - what sqlite3 binds
-        row: tuple[Any, ...] | None = self._execute(SQL[name], values).fetchone()
-        return row
-
-    def _all(self, name: str, values: Any = ()) -> list[tuple[Any, ...]]:  # noqa: ANN401 - what sqlite3 binds
-        return self._execute(SQL[name], values).fetchall()
-
-    def _insert(self, name: str, values: Any) -> int:  # noqa: ANN401 - what sqlite3 binds
-        return int(self._execute(SQL[name], values).lastrowid or 0)
 
     # Instances
 
