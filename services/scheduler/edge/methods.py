@@ -98,8 +98,12 @@ async def _purge_by_filter(
 ) -> pb.PurgeInstancesResponse:
     """Some at a time, so that others are served meanwhile; stops when its time is over."""
     asked = request.purgeInstanceFilter
-    seconds = asked.timeout.ToTimedelta().total_seconds() if asked.HasField("timeout") else None
-    end = time.monotonic() + (_PURGE_SECONDS if seconds is None else seconds)
+    # Of any size: a time beyond any clock is one that nobody waits for.
+    end = time.monotonic() + (
+        asked.timeout.seconds + asked.timeout.nanos / 1e9
+        if asked.HasField("timeout")
+        else _PURGE_SECONDS
+    )
     values = {**reads.purge_filter(asked), "after": 0, "limit": _PURGED_A_COMMIT}
     purged = 0
     while True:

@@ -116,6 +116,7 @@ def _continue_as_new(draft: Draft, completion: pb.CompleteOrchestrationAction) -
     if completion.HasField("newVersion"):
         started.version.CopyFrom(completion.newVersion)
     started.tags.update(completion.tags)
+    limits.check_labels(started.version.value, started.tags)
     draft.effects.extend(_releases(draft))
     draft.next_execution = (
         events.execution_started(draft.now, started),

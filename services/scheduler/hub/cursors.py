@@ -24,14 +24,18 @@ def position(token: str, kinds: tuple[type, ...]) -> list[Any] | None:
         read = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError) as error:
         raise BadRequestError(f"Invalid continuation token: {token[:80]!r}") from error
-    numbers = [part for part in read if isinstance(part, int)] if isinstance(read, list) else []
     if (
         not isinstance(read, list)
         or [type(part) for part in read] != list(kinds)
-        or any(abs(number) >= 2**63 for number in numbers)
+        or not all(map(_can_be_stored, read))
     ):
         raise BadRequestError(f"Invalid continuation token: {token[:80]!r}")
     return read
+
+
+def _can_be_stored(part: int | str) -> bool:
+    """Whether SQLite can compare with it; ids are ASCII."""
+    return part.isascii() if isinstance(part, str) else abs(part) < 2**63
 
 
 def page_size(asked: int) -> int:

@@ -337,10 +337,13 @@ class Router:
         self._parts.entities.add_operation(seq, owner_of(effect.event), section, effect.event)
         return self.settle(seq)
 
-    def _unlock(self, effect: effects.Unlock, _origin: Origin) -> Iterable[Effect]:
-        waiting = self._parts.entities.delete_lock_requests(effect.section_id)
+    def _unlock(self, effect: effects.Unlock, origin: Origin) -> Iterable[Effect]:
+        # An orchestration ends its own sections, whatever ids it names.
+        owner = None if origin.row is None else origin.row.instance_id
+        waiting = self._parts.entities.delete_lock_requests(effect.section_id, owner)
         row = self._parts.entities.find_entity(effect.entity_id)
-        if row is not None and row.entity.section == effect.section_id:
+        is_locked = row is not None and row.entity.section == effect.section_id
+        if row is not None and is_locked and owner in (None, row.entity.owner):
             self._parts.entities.save_lock(row.seq, unlock(row.entity, effect.section_id))
             waiting.append(row.seq)
         return [following for seq in waiting for following in self.settle(seq)]

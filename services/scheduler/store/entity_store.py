@@ -83,9 +83,10 @@ class EntityStore(Tables):
         """Operations that have been answered, or a lock request that has been granted."""
         self._connection.executemany(SQL["delete_operation"], ((entity, seq) for seq in seqs))
 
-    def delete_lock_requests(self, section: str) -> list[int]:
+    def delete_lock_requests(self, section: str, owner: str | None = None) -> list[int]:
         """Requests of a section that has ended before its turn came; gives their entities."""
-        return [row[0] for row in self._all("delete_lock_requests", (section,))]
+        values = {"section": section, "owner": owner}
+        return [row[0] for row in self._all("delete_lock_requests", values)]
 
     def empty_entities(self, limit: int) -> list[int]:
         """Entities that hold nothing: no state, no queue, no lock."""

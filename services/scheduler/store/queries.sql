@@ -177,7 +177,8 @@ SELECT count(*) FROM operations WHERE entity = ?;
 DELETE FROM operations WHERE entity = ? AND seq = ?;
 
 -- name: delete_lock_requests
-DELETE FROM operations WHERE section = ? RETURNING entity;
+DELETE FROM operations WHERE section = :section AND (:owner IS NULL OR owner = :owner)
+RETURNING entity;
 
 -- name: count_delivery_of_instance
 UPDATE instances SET deliveries = deliveries + 1 WHERE seq = ?;
