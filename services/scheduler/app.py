@@ -35,6 +35,9 @@ _SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_metadata_size", 16 * 1024),
+    # By default gRPC cancels calls at random while more than a thousand wait to be taken up.
+    ("grpc.server.max_pending_requests", 1_000_000),
+    ("grpc.server.max_pending_requests_hard_limit", 1_000_000),
     # A peer that vanished without a word is found within 15 s, and its work given back.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),

@@ -52,6 +52,7 @@ class Dispatcher:
         self._order = 0
         self._stopped = False
         self._suspect_timer: asyncio.TimerHandle | None = None
+        self._waking: asyncio.Handle | None = None
         # Set once, after `pause`, all that workers have has been answered or given back.
         self.drained = asyncio.Event()
 
@@ -158,9 +159,15 @@ class Dispatcher:
         def wake() -> None:
             del self._asleep[work.key]
             self._place(work, order)
-            self._source.pump_when_durable()
+            # Many wake together: one pump is for all of them.
+            if self._waking is None:
+                self._waking = asyncio.get_running_loop().call_soon(self._wake)
 
         self._asleep[work.key] = asyncio.get_running_loop().call_later(seconds, wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._source.pump_when_durable()
 
     # Streams
 
@@ -213,7 +220,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Ends the streams."""
         self._stopped = True
-        for handle in (*self._asleep.values(), self._suspect_timer):
+        for handle in (*self._asleep.values(), self._suspect_timer, self._waking):
             if handle is not None:
                 handle.cancel()
         for stream in self._streams:

@@ -71,13 +71,20 @@ def _filters_of(request: pb.GetWorkItemsRequest) -> dict[Kind, Filter]:
 
 
 def _filter(pairs: Iterable[tuple[str, Iterable[str]]]) -> Filter:
-    names: dict[str, _Versions] = {}
+    names: dict[str, set[str]] = {}
+    in_any_version: set[str] = set()
     for name, versions in pairs:
-        accepted = frozenset(versions)
-        before = names.get(name, accepted)
+        accepted = set(versions)
+        names.setdefault(name, set()).update(accepted)
         # None stands for any, and any is more than some.
-        names[name] = before | accepted if before and accepted else frozenset()
-    return Filter(names)
+        if not accepted:
+            in_any_version.add(name)
+    return Filter(
+        {
+            name: frozenset() if name in in_any_version else frozenset(versions)
+            for name, versions in names.items()
+        }
+    )
 
 
 class WorkerStream:

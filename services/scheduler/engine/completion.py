@@ -106,6 +106,8 @@ def _end(draft: Draft, ending: Ending) -> None:
 
 
 def _continue_as_new(draft: Draft, completion: pb.CompleteOrchestrationAction) -> None:
+    for event in completion.carryoverEvents:
+        limits.check_payload("a carried-over event", event.eventRaised.input.value)
     started = pb.ExecutionStartedEvent()
     started.CopyFrom(draft.instance.started)
     started.orchestrationInstance.executionId.value = draft.ids()

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError, PayloadTooLargeError
 
@@ -22,8 +24,14 @@ PAGE_SIZE_MAX: Final = 1_000
 PAGE_BYTES_MAX: Final = 1_048_576
 # As many operations as an entity is given at once: its state is saved once for all of them.
 ENTITY_BATCH_MAX: Final = 256
-# A dispatch of this many new events takes a worker some hundred milliseconds.
+# A dispatch of this many new events takes a worker some hundred milliseconds,
 NEW_EVENTS_MAX: Final = 5_000
+# and a stream is no place for all that a full inbox may hold.
+NEW_EVENTS_BYTES_MAX: Final = 4 * 1024 * 1024
+# What one answer may decide: more is a mistake, and would keep everybody else waiting.
+ACTIONS_MAX: Final = 100_000
+# How much deeper a failure lies in what is stored and sent than in what was received.
+_LEVELS_BELOW: Final = 8
 
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
 
@@ -90,7 +98,20 @@ def check_labels(version: str, tags: Mapping[str, str]) -> None:
 
 
 def check_failure(what: str, failure: pb.TaskFailureDetails) -> None:
-    """Raises `PayloadTooLargeError` for failure details above the payload limit."""
+    """Raises `BadRequestError` for failure details that are too large or nested too deeply."""
     size = failure.ByteSize()
     if size > PAYLOAD_BYTES_MAX:
         raise PayloadTooLargeError(what, size, PAYLOAD_BYTES_MAX)
+    if failure.HasField("innerFailure") or failure.properties:
+        _check_depth(what, failure)
+
+
+def _check_depth(what: str, failure: pb.TaskFailureDetails) -> None:
+    """Protobuf reads a hundred levels: what could be received must be readable when stored."""
+    probe = failure
+    try:
+        for _ in range(_LEVELS_BELOW):
+            probe = pb.TaskFailureDetails(innerFailure=probe)
+        pb.TaskFailureDetails.FromString(probe.SerializeToString())
+    except (DecodeError, ValueError) as error:
+        raise BadRequestError(f"{what} is nested too deeply") from error

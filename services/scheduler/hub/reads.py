@@ -18,6 +18,7 @@ from services.scheduler.store.statements import SQL
 # A chunk of a history, of several turns: small beside any client's limit.
 _CHUNK_BYTES: Final = 256 * 1024
 _TURNS_A_READ: Final = 256
+_STATUSES_MAX: Final = 100
 T = TypeVar("T")
 Query = Callable[[sqlite3.Connection], T]
 
@@ -160,7 +161,9 @@ def _cut(events: Iterable[pb.HistoryEvent]) -> Iterable[pb.HistoryChunk]:
 
 
 def check_statuses(statuses: Collection[int]) -> None:
-    """Raises `BadRequestError` for a number that is no status."""
+    """Raises `BadRequestError` for a number that is no status, or for far too many."""
+    if len(statuses) > _STATUSES_MAX:
+        raise BadRequestError(f"A filter must name at most {_STATUSES_MAX} statuses")
     known = {int(status) for status in Status} | {pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW}
     unknown = [status for status in statuses if status not in known]
     if unknown:

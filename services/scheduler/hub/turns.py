@@ -102,7 +102,7 @@ class Turns:
             return [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
         # Something may have been raised before a start in the future became due.
         arrived.sort(key=lambda message: not message[1].HasField("executionStarted"))
-        return arrived[: limits.NEW_EVENTS_MAX]
+        return arrived[: _fitting(arrived)]
 
     def _drop(self, seq: int, messages: Sequence[int]) -> None:
         """Messages that answer nothing that is open."""
@@ -214,3 +214,13 @@ class Turns:
         # Nothing has arrived, and yet a turn is due: this says so.
         self._store.add_message(row.seq, events.orchestrator_started(now))
         self._parts.executions.keep(row.seq, Execution().after(instance, chunk, count))
+
+
+def _fitting(arrived: Sequence[tuple[int, pb.HistoryEvent]]) -> int:
+    """How many of them one turn takes in: at least one."""
+    size = 0
+    for number, (_seq, event) in enumerate(arrived):
+        size += event.ByteSize()
+        if number and (size > limits.NEW_EVENTS_BYTES_MAX or number >= limits.NEW_EVENTS_MAX):
+            return number
+    return len(arrived)

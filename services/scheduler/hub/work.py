@@ -132,6 +132,10 @@ class WorkDesk:
         lease = self._lease(response.completionToken, Kind.ORCHESTRATION)
         if lease is None:
             return
+        if len(lease.memo.parts) + len(response.actions) > limits.ACTIONS_MAX:
+            text = f"An answer must have at most {limits.ACTIONS_MAX} actions"
+            self.unreadable(response.completionToken, text)
+            raise BadRequestError(text)
         if response.isPartial:
             lease.memo.parts.extend(response.actions)
         elif response.requiresHistory:
@@ -217,8 +221,9 @@ class WorkDesk:
                 limits.check_failure(f"the failure of {row.name!r}", response.failureDetails)
                 return events.task_failed(now, row.task_id, response.failureDetails)
             limits.check_payload(f"the result of {row.name!r}", response.result.value)
-        except PayloadTooLargeError as error:
-            failure = events.failure("PayloadTooLarge", str(error))
+        except BadRequestError as error:
+            too_large = isinstance(error, PayloadTooLargeError)
+            failure = events.failure("PayloadTooLarge" if too_large else "BadResult", str(error))
             return events.task_failed(now, row.task_id, failure)
         result = response.result if response.HasField("result") else None
         return events.task_completed(now, row.task_id, result)

@@ -21,9 +21,10 @@ class Readers:
     """A small pool of read-only connections to one hub's file."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
         self._own = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        # Now: later, the process may have no file left to open.
+        self._connections = [open_reader(file) for _ in range(_THREADS)]
+        self._free = list(self._connections)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -47,7 +48,6 @@ class Readers:
 
     def _connection(self) -> sqlite3.Connection:
         if not hasattr(self._own, "connection"):
-            self._own.connection = open_reader(self._file)
-            self._connections.append(self._own.connection)
+            self._own.connection = self._free.pop()
         connection: sqlite3.Connection = self._own.connection
         return connection

@@ -91,3 +91,15 @@ def test_a_failure_counts_with_all_that_is_in_it() -> None:
         limits.check_failure(
             "it", pb.TaskFailureDetails(errorMessage="x" * (MEBIBYTE // 2), innerFailure=inner)
         )
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(1, True), (40, True), (95, False)])
+def test_a_failure_is_no_deeper_than_can_be_stored(levels: int, *, fits: bool) -> None:
+    failure = pb.TaskFailureDetails(errorType="deep")
+    for _ in range(levels):
+        failure = pb.TaskFailureDetails(innerFailure=failure)
+    if fits:
+        limits.check_failure("it", failure)
+    else:
+        with pytest.raises(BadRequestError, match="it is nested too deeply"):
+            limits.check_failure("it", failure)
