@@ -19,7 +19,7 @@ from services.scheduler.engine.status import RECEPTION, Message, Reception, Stat
 from services.scheduler.hub.executions import Execution
 from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.wire import events_in, history_chunk
-from services.scheduler.store.rows import EntityRow, InstanceRow
+from services.scheduler.store.rows import EntityRow, InstanceRow, micros
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,14 @@ class Router:
         reception = RECEPTION[row.status, message]
         if reception is Reception.BUFFERED:
             self._store.add_message(row.seq, event)
-            self._parts.offer_turn(row)
+            # Before a start in the future nothing is due, however much arrives.
+            if event.HasField("executionStarted") or not self._is_early(row):
+                self._parts.offer_turn(row)
         return reception
+
+    def _is_early(self, row: InstanceRow) -> bool:
+        due = row.scheduled_at
+        return row.status == Status.PENDING and due is not None and due > micros(self._parts.now())
 
     def end(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
         """Terminates an instance, and, if asked, all that it has started."""
