@@ -84,6 +84,41 @@ def test_a_small_log_is_left_alone(
     assert file.stat().st_size == size
 
 
+def test_a_log_of_many_small_commits_is_moved_and_begun_anew(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
+) -> None:
+    write(writer, 1)
+    begun = restarts(file)
+    for _ in range(511):
+        write(writer, 1)
+        checkpointer.look()
+    assert restarts(file) == begun
+
+    def has_begun_anew() -> bool:
+        write(writer, 1)
+        checkpointer.look()
+        return restarts(file) > begun
+
+    until(has_begun_anew)
+
+
+def test_a_log_that_was_large_once_is_not_moved_after_every_commit(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
+) -> None:
+    write(writer, 9 * MEBIBYTE)
+    begun = restarts(file)
+    assert moved_all(file)
+    write(writer, 1)
+    assert restarts(file) > begun
+    # What it has been emptied to is kept, and asks for nothing.
+    assert log_bytes(file) > 4 * MEBIBYTE
+    size = file.stat().st_size
+    write(writer, MEBIBYTE)
+    checkpointer.look()
+    checkpointer.stop()
+    assert file.stat().st_size == size
+
+
 def test_a_log_stays_within_bounds_while_much_is_written(
     file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
 ) -> None:

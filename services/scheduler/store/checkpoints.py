@@ -1,6 +1,7 @@
 """Moves the write-ahead log into the file, on a thread of its own: no commit waits for it."""
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -8,12 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from services.scheduler.store.database import open_checkpointer
+from services.scheduler.store.database import WAL_BYTES_KEPT, open_checkpointer
 
 log = logging.getLogger(__name__)
 
-# Small enough to be read fast after a crash, large enough that hot pages are written once.
-_WAL_BYTES_MAX: Final = 8 * 1024 * 1024
+# Small enough to be read fast after a crash, large enough that hot pages are written once. More
+# than what stays of an emptied log, or every commit would ask for a checkpoint.
+_WAL_BYTES_MAX: Final = WAL_BYTES_KEPT + 1024 * 1024
+# As many usual commits come to about that: a log that is written anew does not tell by its size.
+_COMMITS_MAX: Final = 512
+# A commit that comes meanwhile keeps the log from being emptied; a second look takes it in.
+_TRIES_MAX: Final = 8
 
 
 class Checkpointer:
@@ -21,16 +27,19 @@ class Checkpointer:
 
     def __init__(self, file: Path, on_failure: Callable[[BaseException], None]) -> None:
         self._file = file
-        self._wal = Path(f"{file}-wal")
+        self._wal = f"{file}-wal"
         self._on_failure = on_failure
+        self._commits = 0
         self._grown = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
         self._thread.start()
 
     def look(self) -> None:
-        """Wakes the thread if the log has grown; called after commits."""
-        if not self._grown.is_set() and self._wal_bytes() > _WAL_BYTES_MAX:
+        """Wakes the thread if the log has grown; called after every commit."""
+        self._commits += 1
+        if self._commits >= _COMMITS_MAX or self._wal_bytes() > _WAL_BYTES_MAX:
+            self._commits = 0
             self._grown.set()
 
     def stop(self) -> None:
@@ -47,14 +56,23 @@ class Checkpointer:
                     self._grown.clear()
                     if self._stopping:
                         return
-                    # Passive: it takes what it can and makes nobody wait.
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    _empty(connection)
         except sqlite3.Error as error:
             log.exception("a checkpoint failed")
             self._on_failure(error)
 
     def _wal_bytes(self) -> int:
         try:
-            return self._wal.stat().st_size
+            return os.stat(self._wal).st_size  # noqa: PTH116 - after every commit: no path is built
         except OSError:
             return 0
+
+
+def _empty(connection: sqlite3.Connection) -> None:
+    """Moves the log into the file; the next commit then begins it anew."""
+    for _ in range(_TRIES_MAX):
+        # Passive: it takes what it can and makes nobody wait.
+        row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _busy, frames, moved = row
+        if moved == frames:
+            return
