@@ -13,6 +13,7 @@ import pytest
 from services.scheduler.store.commits import Commits
 from services.scheduler.store.database import open_reader, open_writer
 from tests.store.loops import on_a_loop
+from tests.unit.dispatch.virtual_time import elapsed, in_virtual_time
 
 LARGE = 1_000_000
 
@@ -282,3 +283,74 @@ async def test_after_a_failure_nothing_reaches_the_disk_any_more(
         group.write(2)
     await turns()
     assert group.on_disk() == []
+
+
+async def result(group: Group, instance: int) -> list[int]:
+    """A result of an activity: written late in its group, and then waited for."""
+    group.commits.before_commit(lambda: group.write(instance))
+    await group.commits.durable()
+    return group.on_disk()
+
+
+@in_virtual_time
+async def test_results_wait_for_others_while_much_is_in_the_air(tmp_path: Path) -> None:
+    group = Group(tmp_path / "hub.db")
+    group.in_air = 100
+    first = asyncio.ensure_future(result(group, 1))
+    await asyncio.sleep(0.004)
+    assert await result(group, 2) == [1, 2]
+    assert first.done()
+    assert group.commits.counts.commits == 1
+    assert elapsed() == 0.009
+
+
+@in_virtual_time
+async def test_results_that_keep_coming_wait_no_longer_than_patience_lasts(tmp_path: Path) -> None:
+    group = Group(tmp_path / "hub.db")
+    group.in_air = 100
+    first = asyncio.ensure_future(result(group, 0))
+    others = []
+    for instance in range(1, 30):
+        await asyncio.sleep(0.001)
+        if first.done():
+            break
+        others.append(asyncio.ensure_future(result(group, instance)))
+    assert elapsed() <= 0.013
+    assert len(await first) >= 11
+    await asyncio.gather(*others)
+
+
+@in_virtual_time
+async def test_a_result_waits_for_nothing_where_little_is_in_the_air(tmp_path: Path) -> None:
+    group = Group(tmp_path / "hub.db")
+    group.in_air = 3
+    assert await result(group, 1) == [1]
+    assert elapsed() == 0
+
+
+@in_virtual_time
+async def test_a_result_waits_for_nothing_once_somebody_says_so(tmp_path: Path) -> None:
+    group = Group(tmp_path / "hub.db")
+    group.in_air = 100
+    waiting = asyncio.ensure_future(result(group, 1))
+    await asyncio.sleep(0.001)
+    group.commits.hurry()
+    await waiting
+    assert elapsed() == 0.001
+    assert group.commits.was_hurried
+    await result(group, 2)
+    assert not group.commits.was_hurried
+
+
+@in_virtual_time
+async def test_whoever_is_no_result_takes_waiting_results_along_at_once(tmp_path: Path) -> None:
+    group = Group(tmp_path / "hub.db")
+    group.in_air = 100
+    await asyncio.sleep(1)
+    waiting = asyncio.ensure_future(result(group, 1))
+    await asyncio.sleep(0.001)
+    group.write(2)
+    await group.commits.durable()
+    assert elapsed() == 1.001
+    # What is written before the commit is written last.
+    assert await waiting == [2, 1]

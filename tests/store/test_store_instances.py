@@ -35,7 +35,8 @@ def fill(store: Store, seq: int) -> int:
     store.append_history(seq, 0, 1, b"chunk")
     store.add_message(seq, given.raised("go"))
     store.add_alarm(LATER, given.raised("later"), instance=seq)
-    return store.add_activity(seq, EXECUTION, given.task(1), pb.ActivityRequest(name="act"))
+    [activity] = store.add_activities(seq, EXECUTION, [(given.task(1), b"request")])
+    return activity.seq
 
 
 def test_times_are_kept_to_the_microsecond() -> None:

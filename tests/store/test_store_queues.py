@@ -25,7 +25,10 @@ def activity(store: Store, instance: int = 7, execution: str = "e1", task: int =
         taskId=task,
         orchestrationInstance=pb.OrchestrationInstance(instanceId=f"order-{instance}"),
     )
-    return store.add_activity(instance, execution, given.task(task), request)
+    scheduled = pb.TaskScheduledEvent(name="act", version=text("1.0"))
+    event = given.event(task, taskScheduled=scheduled)
+    [row] = store.add_activities(instance, execution, [(event, request.SerializeToString())])
+    return row.seq
 
 
 def names(store: Store, now: datetime, limit: int = 10) -> list[str]:
@@ -73,8 +76,14 @@ def test_an_instances_alarms_are_read_without_being_taken(store: Store) -> None:
     assert names(store, NOW) == ["a", "b", "c"]
 
 
-def test_an_activity_stays_until_its_result_takes_it(store: Store) -> None:
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_an_activity_stays_until_its_result_takes_it(
+    store: Store,
+    is_remembered: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     seq = activity(store)
+    if not is_remembered:
+        store.forget()
     assert store.task_of(7, seq) == 1
     assert store.take_activity(7, seq, 2) is None
     assert store.take_activity(8, seq, 1) is None

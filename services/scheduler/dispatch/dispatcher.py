@@ -5,15 +5,15 @@ streams is set apart: delayed, delivered alone, and given up in the end.
 """
 
 import asyncio
-import heapq
 import logging
 import re
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from services.scheduler.dispatch.items import Kind, Lease, Work
-from services.scheduler.dispatch.shelves import Shelves
+from services.scheduler.dispatch.shelves import Shelf, Shelves
 from services.scheduler.dispatch.source import NoSource, Source
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 
@@ -31,6 +31,7 @@ _ABANDONED_SECONDS_MAX: Final = 5.0
 _DOUBLINGS_MAX: Final = 16
 # The loop's timers count whole milliseconds, and may be early by one.
 _TIMER_SECONDS_MIN: Final = 0.002
+_KINDS: Final = tuple(Kind)
 _ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
@@ -70,10 +71,15 @@ class Dispatcher:
         if key in self._shelves:
             self._shelves.rename(work)
             return
-        if any(suspect.key == key for _order, suspect in self._suspects):
+        if self._suspects and any(suspect.key == key for _order, suspect in self._suspects):
             return
         self._order += 1
         self._place(work, self._order)
+
+    def offer_all(self, works: Iterable[Work]) -> None:
+        """Makes work ready, in this order."""
+        for work in works:
+            self.offer(work)
 
     def withdraw(self, kind: Kind, seq: int) -> None:
         """Work that is no more. Who has it may answer; nobody will listen."""
@@ -177,6 +183,7 @@ class Dispatcher:
         if self._stopped:
             stream.close()
         self._streams.append(stream)
+        self._shelves.look_again()
         return stream
 
     def disconnect(self, stream: WorkerStream) -> None:
@@ -226,6 +233,16 @@ class Dispatcher:
         for stream in self._streams:
             stream.close()
 
+    def answered(self, token: str) -> bool:
+        """An activity is answered, uncommitted as yet; whether its worker waits for the commit."""
+        lease = self._leases.get(token)
+        return lease is not None and lease.stream.answered()
+
+    def committed(self, *, hurried: bool) -> None:
+        """What workers have answered is on the disk; `hurried`: some worker waited for that."""
+        for stream in self._streams:
+            stream.committed(hurried=hurried)
+
     # Counts
 
     @property
@@ -261,40 +278,31 @@ class Dispatcher:
             return
         if self._suspects:
             self._pump_suspects()
-        for kind in Kind:
+        for kind in _KINDS:
             self._pump_kind(kind)
 
     def _pump_kind(self, kind: Kind) -> None:
-        heads = [
-            (order, number, shelf)
-            for number, (order, shelf) in enumerate(self._shelves.heads(kind))
-        ]
-        heapq.heapify(heads)
-        while heads:
-            _order, number, shelf = heapq.heappop(heads)
-            stream = self._choose(kind, shelf.name, shelf.version)
-            if stream is None:
+        taking = [s for s in self._streams if s.reserved_for is None and s.room(kind) > 0]
+        shelves = self._shelves
+        passed = []
+        while taking:
+            shelf = shelves.next(kind)
+            if shelf is None:
+                break
+            stream = _roomiest(taking, kind, shelf)
+            if stream is not None:
+                order, work = shelves.pop(shelf)
+                self._give(work, order, stream)
+                shelves.put_back(shelf)
+                if stream.room(kind) <= 0:
+                    taking.remove(stream)
+            elif any(s.terms.accepts(kind, shelf.name, shelf.version) for s in self._streams):
                 # Room only shrinks while we give: this shelf is done.
-                continue
-            order, work = self._shelves.pop(shelf)
-            self._give(work, order, stream)
-            head = self._shelves.head(shelf)
-            if head is not None:
-                heapq.heappush(heads, (head, number, shelf))
-
-    def _choose(self, kind: Kind, name: str, version: str | None) -> WorkerStream | None:
-        """The worker with the most room, so that equal workers share evenly."""
-        best: WorkerStream | None = None
-        most = 0
-        for stream in self._streams:
-            room = stream.room(kind)
-            if (
-                room > most
-                and stream.reserved_for is None
-                and stream.terms.accepts(kind, name, version)
-            ):
-                best, most = stream, room
-        return best
+                passed.append(shelf)
+            else:
+                shelves.set_aside(shelf)
+        for shelf in passed:
+            shelves.put_back(shelf)
 
     def _pump_suspects(self) -> None:
         """Gives each suspect to a worker that has nothing else, or keeps one free for it."""
@@ -357,6 +365,7 @@ class Dispatcher:
             token=token,
             work=work,
             order=order,
+            since=asyncio.get_running_loop().time(),
             stream=stream,
             size=len(prepared.payload),
             memo=prepared.memo,
@@ -364,6 +373,17 @@ class Dispatcher:
         self._leases[token] = lease
         self._leased[work.key] = token
         stream.take(lease, prepared.payload)
+
+
+def _roomiest(streams: Iterable[WorkerStream], kind: Kind, shelf: Shelf) -> WorkerStream | None:
+    """The worker with the most room, so that equal workers share evenly."""
+    best: WorkerStream | None = None
+    most = 0
+    for stream in streams:
+        room = stream.room(kind)
+        if room > most and stream.terms.accepts(kind, shelf.name, shelf.version):
+            best, most = stream, room
+    return best
 
 
 def _suspect_seconds(work: Work) -> float:

@@ -54,6 +54,8 @@ class Lease:
     token: str
     work: Work
     order: int
+    # When it began, by the loop's clock.
+    since: float
     stream: "WorkerStream"
     size: int
     memo: Any

@@ -1,7 +1,10 @@
-"""Ready work, oldest first, on one shelf per kind, name and version: what workers choose by."""
+"""Ready work, oldest first, on one shelf per kind, name and version: what workers choose by.
+
+Shelves queue by their oldest item, so that giving one item costs the same however many names there
+are. A shelf that no worker accepts is set aside, until `look_again`.
+"""
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from services.scheduler.dispatch.items import Kind, Work
@@ -9,7 +12,7 @@ from services.scheduler.dispatch.items import Kind, Work
 ShelfKey = tuple[str, str | None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shelf:
     """Work that no filter tells apart. Entries that have been withdrawn stay until they surface."""
 
@@ -17,6 +20,9 @@ class Shelf:
     name: str
     version: str | None
     heap: list[tuple[int, int]] = field(default_factory=list)  # order, seq
+    # Under which order it stands in the queue: any other entry there is an old one.
+    queued: int | None = None
+    is_aside: bool = False
 
 
 class Shelves:
@@ -25,6 +31,10 @@ class Shelves:
     def __init__(self) -> None:
         self._ready: dict[tuple[Kind, int], tuple[int, Work]] = {}
         self._shelves: dict[Kind, dict[ShelfKey, Shelf]] = {kind: {} for kind in Kind}
+        # Order of the head, a number to tell equals apart, and the shelf.
+        self._queues: dict[Kind, list[tuple[int, int, Shelf]]] = {kind: [] for kind in Kind}
+        self._aside: list[Shelf] = []
+        self._entries = 0
 
     def __contains__(self, key: tuple[Kind, int]) -> bool:
         return key in self._ready
@@ -38,13 +48,16 @@ class Shelves:
 
     def put(self, work: Work, order: int) -> None:
         """Makes an item ready; the lower its order, the sooner it goes."""
-        self._ready[work.key] = (order, work)
-        shelves = self._shelves[work.kind]
+        kind = work.kind
+        self._ready[kind, work.seq] = (order, work)
+        shelves = self._shelves[kind]
         key = (work.name, work.version)
         shelf = shelves.get(key)
         if shelf is None:
-            shelf = shelves[key] = Shelf(work.kind, work.name, work.version)
+            shelf = shelves[key] = Shelf(kind, work.name, work.version)
         heapq.heappush(shelf.heap, (order, work.seq))
+        if not shelf.is_aside and (shelf.queued is None or order < shelf.queued):
+            self._queue(shelf, order)
 
     def rename(self, work: Work) -> None:
         """Keeps an item's place under what it is called now."""
@@ -56,17 +69,39 @@ class Shelves:
         """Takes an item back, if it is there."""
         self._ready.pop(key, None)
 
-    def heads(self, kind: Kind) -> Iterator[tuple[int, Shelf]]:
-        """The shelves of a kind that hold something, with the order of their oldest item."""
-        shelves = self._shelves[kind]
-        for key in list(shelves):
-            shelf = shelves[key]
-            head = self.head(shelf)
-            if head is None:
-                # Names come and go: an empty shelf is not kept.
-                del shelves[key]
-            else:
-                yield head, shelf
+    def next(self, kind: Kind) -> Shelf | None:
+        """The shelf with the oldest item, out of the queue until `put_back` or `set_aside`."""
+        queue = self._queues[kind]
+        while queue:
+            order, _number, shelf = heapq.heappop(queue)
+            if shelf.queued != order:
+                continue
+            shelf.queued = None
+            if self.head(shelf) == order:
+                return shelf
+            self.put_back(shelf)
+        return None
+
+    def put_back(self, shelf: Shelf) -> None:
+        """Queues a shelf by what is its oldest item now."""
+        head = self.head(shelf)
+        if head is not None:
+            self._queue(shelf, head)
+        else:
+            # Names come and go: an empty shelf is not kept.
+            self._shelves[shelf.kind].pop((shelf.name, shelf.version), None)
+
+    def set_aside(self, shelf: Shelf) -> None:
+        """Nobody accepts it."""
+        shelf.is_aside = True
+        self._aside.append(shelf)
+
+    def look_again(self) -> None:
+        """Somebody may accept now what nobody did."""
+        aside, self._aside = self._aside, []
+        for shelf in aside:
+            shelf.is_aside = False
+            self.put_back(shelf)
 
     def pop(self, shelf: Shelf) -> tuple[int, Work]:
         """The oldest item of a shelf that holds something, with its order."""
@@ -82,8 +117,14 @@ class Shelves:
             if (
                 entry is not None
                 and entry[0] == order
-                and (entry[1].name, entry[1].version) == (shelf.name, shelf.version)
+                and entry[1].name == shelf.name
+                and entry[1].version == shelf.version
             ):
                 return order
             heapq.heappop(heap)
         return None
+
+    def _queue(self, shelf: Shelf, order: int) -> None:
+        shelf.queued = order
+        self._entries += 1
+        heapq.heappush(self._queues[shelf.kind], (order, self._entries, shelf))

@@ -12,6 +12,11 @@ from services.scheduler.errors import BadRequestError
 
 # For a worker that names no limit (JavaScript names none, and runs all that it is handed at once).
 DEFAULT_LIMIT: Final = 100
+# So many groups of answers are left to grow before a worker's usual number is believed,
+_LEARNED_FROM: Final = 16
+# and one of so many from then on; so many smaller ones running are taken for a change.
+_PROBE_GROUPS: Final = 32
+_MISSES_MAX: Final = 8
 
 _Versions = frozenset[str]
 
@@ -87,6 +92,39 @@ def _filter(pairs: Iterable[tuple[str, Iterable[str]]]) -> Filter:
     )
 
 
+class Answers:
+    """Tells when a worker cannot go on before a commit: its threads wait for the replies.
+
+    How many answers a worker has on their way at once is learned from the groups of commits.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._usual = 0
+        self._groups = 0
+        self._misses = 0
+
+    def add(self, in_air: int) -> bool:
+        """One more, of a worker that has so many items; whether no more is to be expected."""
+        self._count += 1
+        # At first, and now and then, it waits in vain, and learns how many there could be.
+        learns = self._groups < _LEARNED_FROM or self._groups % _PROBE_GROUPS == 0
+        return self._count >= in_air or (not learns and self._count >= self._usual)
+
+    def commit(self, *, hurried: bool) -> None:
+        """They are on the disk; if nobody hurried, then no more would have come."""
+        if not self._count:
+            return
+        self._groups += 1
+        if self._count >= self._usual:
+            self._usual, self._misses = self._count, 0
+        elif not hurried:
+            self._misses += 1
+            if self._misses == _MISSES_MAX:
+                self._usual, self._misses = self._usual - 1, 0
+        self._count = 0
+
+
 class WorkerStream:
     """One connection of a worker, from its call to its end."""
 
@@ -98,6 +136,7 @@ class WorkerStream:
         self.in_air = dict.fromkeys(Kind, 0)
         # Kept free for one work item that is delivered alone.
         self.reserved_for: tuple[Kind, int] | None = None
+        self._answers = Answers()
         self._unsent: deque[bytes] = deque()
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
@@ -116,6 +155,14 @@ class WorkerStream:
         """An item that it no longer has."""
         if self.leases.pop(lease.token, None) is not None:
             self.in_air[lease.work.kind] -= 1
+
+    def answered(self) -> bool:
+        """An activity is answered, uncommitted as yet; whether the worker waits for the commit."""
+        return self._answers.add(self.in_air[Kind.ACTIVITY])
+
+    def committed(self, *, hurried: bool) -> None:
+        """What it has answered is on the disk; `hurried`: because some worker waited for that."""
+        self._answers.commit(hurried=hurried)
 
     def send(self, payload: bytes) -> None:
         """Sends bytes, soon."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from services.scheduler.engine import events
 from services.scheduler.engine.effects import Decision, Effect, Ending
 from services.scheduler.engine.instance import Instance
-from services.scheduler.engine.protos import pb
+from services.scheduler.engine.protos import Timestamp, pb
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,9 +22,11 @@ class Draft:
     ending: Ending | None = None
     replaces: bool = False
     next_execution: tuple[pb.HistoryEvent, ...] = ()
+    stamp: Timestamp = field(init=False)
     tags: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.stamp = events.stamp(self.now)
         self.tags = dict(self.instance.started.tags)
 
     @property
@@ -34,7 +36,8 @@ class Draft:
 
     def scheduling(self, action_id: int) -> pb.HistoryEvent:
         """A new event under an action's id, already in the history, to be filled in."""
-        event = pb.HistoryEvent(eventId=action_id, timestamp=events.stamp(self.now))
+        event = pb.HistoryEvent(eventId=action_id)
+        event.timestamp.CopyFrom(self.stamp)
         self.history.append(event)
         return event
 

@@ -92,6 +92,8 @@ def check_labels(version: str, tags: Mapping[str, str]) -> None:
     """Raises `BadRequestError` for a version or tags too large to travel with every event."""
     if len(version) > NAME_CHARS_MAX:
         raise BadRequestError(f"A version must have at most {NAME_CHARS_MAX} characters")
+    if not tags:
+        return
     size = sum(len(key.encode()) + len(value.encode()) for key, value in tags.items())
     if size > TAGS_BYTES_MAX:
         raise BadRequestError(f"Tags must have at most {TAGS_BYTES_MAX} bytes (got {size})")

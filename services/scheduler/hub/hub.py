@@ -96,7 +96,7 @@ class Hub:
             row = self._existing(request.instanceId)
             now = self._parts.now()
             event = events.event_raised(now, request.name, data)
-            if self._router.deliver(row, event, Message.DELIVER) is Reception.BUFFERED:
+            if self._router.deliver(row, event) is Reception.BUFFERED:
                 self._store.touch_instance(row.seq, now)
         return pb.RaiseEventResponse()
 

@@ -11,6 +11,7 @@ from services.scheduler.dispatch.alarm import Alarm
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.hub.executions import Executions
 from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.router import Router
 from services.scheduler.hub.waiters import Waiters
@@ -63,6 +64,7 @@ class OpenHub:
         )
         self._alarm = Alarm(now, self._ring)
         self.waiters = Waiters()
+        self._pacing = Pacing(self._wake)
         parts = Parts(
             store=store,
             entities=EntityStore(self._connection, store.next_seq),
@@ -70,6 +72,7 @@ class OpenHub:
             dispatcher=self.dispatcher,
             executions=executions,
             waiters=self.waiters,
+            pacing=self._pacing,
             alarm=self._alarm,
             now=now,
             ids=ids,
@@ -95,6 +98,7 @@ class OpenHub:
         self._commits.close()
         # Not before: what was just committed may have set it.
         self._alarm.stop()
+        self._pacing.stop()
         self.waiters.close()
         self._readers.close()
         self._checkpointer.stop()
@@ -108,6 +112,10 @@ class OpenHub:
     def _ring(self) -> None:
         self.desk.ring()
 
+    def _wake(self, seq: int) -> None:
+        self.desk.wake(seq)
+
     def _after_commit(self) -> None:
+        self.dispatcher.committed(hurried=self._commits.was_hurried)
         self.dispatcher.pump()
         self._checkpointer.look()

@@ -8,6 +8,7 @@ from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.engine.status import Status
 from services.scheduler.hub.executions import Executions
+from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.waiters import Waiters
 from services.scheduler.store.commits import Commits
 from services.scheduler.store.entity_store import EntityStore
@@ -25,6 +26,7 @@ class Parts:
     dispatcher: Dispatcher
     executions: Executions
     waiters: Waiters
+    pacing: Pacing
     alarm: Alarm
     now: Now
     ids: Ids

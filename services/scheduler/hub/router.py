@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from services.scheduler.engine.start import start_time
 from services.scheduler.engine.status import RECEPTION, Message, Reception, Status
 from services.scheduler.hub.executions import Execution
 from services.scheduler.hub.parts import Parts
-from services.scheduler.hub.wire import events_in, history_chunk
+from services.scheduler.hub.wire import activity_requests, events_in, history_chunk
 from services.scheduler.store.rows import EntityRow, InstanceRow, micros
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ class Router:
         self._parts = parts
         self._store = parts.store
         self._handlers: Mapping[type, Callable[[Any, Origin], Iterable[Effect]]] = {
-            effects.RunTask: self._run_task,
             effects.SetTimer: self._set_timer,
             effects.StartInstance: self._start_instance,
             effects.SendEvent: self._send_event,
@@ -54,9 +53,14 @@ class Router:
             effects.ResumeChild: self._resume_child,
         }
 
-    def carry_out(self, decided: Iterable[Effect], origin: Origin) -> None:
+    def carry_out(self, decided: Sequence[Effect], origin: Origin) -> None:
         """Carries out effects and what follows from them, one after the other."""
-        pending = deque((effect, origin) for effect in decided)
+        tasks = [effect for effect in decided if isinstance(effect, effects.RunTask)]
+        if tasks:
+            self._run_tasks(tasks, origin)
+        pending: deque[tuple[Effect, Origin]] = deque(
+            (effect, origin) for effect in decided if not isinstance(effect, effects.RunTask)
+        )
         while pending:
             effect, of = pending.popleft()
             for following in self._handlers[type(effect)](effect, of):
@@ -90,13 +94,15 @@ class Router:
         self._parts.executions.forget(row.seq)
         self.tell(row.instance_id)
 
-    def deliver(self, row: InstanceRow, event: pb.HistoryEvent, message: Message) -> Reception:
-        """Puts a message into an inbox, as the table says."""
-        reception = RECEPTION[row.status, message]
-        if reception is Reception.BUFFERED:
-            self._store.add_message(row.seq, event)
+    def deliver(self, row: InstanceRow, *arrived: pb.HistoryEvent) -> Reception:
+        """Puts messages into an inbox, as the table says; a start comes alone."""
+        reception = RECEPTION[row.status, Message.DELIVER]
+        if reception is Reception.BUFFERED and arrived:
+            for event in arrived:
+                self._store.add_message(row.seq, event)
             # Before a start in the future nothing is due, however much arrives.
-            if event.HasField("executionStarted") or not self._is_early(row):
+            is_early = self._is_early(row) and not arrived[0].HasField("executionStarted")
+            if not is_early and self._parts.pacing.is_due(row.seq, arrived):
                 self._parts.offer_turn(row)
         return reception
 
@@ -154,6 +160,7 @@ class Router:
         self._store.save_ending(row.seq, ending, now)
         self._store.clear_inbox(row.seq)
         self._parts.executions.forget(row.seq)
+        self._parts.pacing.forget(row.seq)
         self.tell(row.instance_id)
 
     def started_event(self, row: InstanceRow) -> pb.ExecutionStartedEvent:
@@ -233,37 +240,29 @@ class Router:
 
     # Handlers
 
-    def _run_task(self, effect: effects.RunTask, origin: Origin) -> Iterable[Effect]:
+    def _run_tasks(self, tasks: Sequence[effects.RunTask], origin: Origin) -> None:
         if origin.row is None or origin.instance is None:
             raise AssertionError("only orchestrations schedule activities")
-        event = effect.event
-        instance = origin.instance
-        if origin.rewound and event.eventId in self._store.tasks_of(
-            origin.row.seq, instance.execution_id
-        ):
-            return ()
-        scheduled = event.taskScheduled
-        request = pb.ActivityRequest(
-            name=scheduled.name,
-            taskId=event.eventId,
-            orchestrationInstance=instance.started.orchestrationInstance,
-            version=scheduled.version if scheduled.HasField("version") else None,
-            input=scheduled.input if scheduled.HasField("input") else None,
+        seq, instance = origin.row.seq, origin.instance
+        scheduled = [task.event for task in tasks]
+        if origin.rewound:
+            kept = self._store.tasks_of(seq, instance.execution_id)
+            scheduled = [event for event in scheduled if event.eventId not in kept]
+        requests = activity_requests(scheduled, instance.started.orchestrationInstance)
+        added = self._store.add_activities(
+            seq, instance.execution_id, zip(scheduled, requests, strict=True)
         )
-        if scheduled.HasField("parentTraceContext"):
-            request.parentTraceContext.CopyFrom(scheduled.parentTraceContext)
-        if scheduled.tags:
-            request.tags.update(scheduled.tags)
-        seq = self._store.add_activity(origin.row.seq, instance.execution_id, event, request)
-        work = Work(
-            kind=Kind.ACTIVITY,
-            seq=seq,
-            instance=origin.row.seq,
-            name=scheduled.name,
-            version=scheduled.version.value if scheduled.HasField("version") else None,
-        )
-        self._parts.commits.then(lambda: self._parts.dispatcher.offer(work))
-        return ()
+        works = [
+            Work(
+                kind=Kind.ACTIVITY,
+                seq=row.seq,
+                instance=seq,
+                name=row.name,
+                version=row.version,
+            )
+            for row in added
+        ]
+        self._parts.commits.then(lambda: self._parts.dispatcher.offer_all(works))
 
     def _set_timer(self, effect: effects.SetTimer, origin: Origin) -> Iterable[Effect]:
         if origin.row is None or not origin.lives:
@@ -313,7 +312,7 @@ class Router:
     def _send_event(self, effect: effects.SendEvent, _origin: Origin) -> Iterable[Effect]:
         row = self._store.find_instance(effect.instance_id)
         if row is not None and effect.execution_id in (None, row.execution_id):
-            self.deliver(row, effect.event, Message.DELIVER)
+            self.deliver(row, effect.event)
         return ()
 
     def _answer_parent(self, effect: effects.AnswerParent, origin: Origin) -> Iterable[Effect]:

@@ -1,5 +1,6 @@
 """Turns of orchestrations: what an orchestrator is sent, and what becomes of its answer."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,7 @@ class Turns:
             head.requiresHistoryStreaming = True
             past = ()
         payload = orchestrator_item(head, past, token)
+        self._parts.pacing.began(row.seq)
         return Prepared(payload=payload, memo=turn)
 
     def _next_turn(self, row: InstanceRow) -> Turn | None:
@@ -134,7 +136,7 @@ class Turns:
         if decision.next_execution:
             trace = None
         self._store.save_turn(row, custom_status=status, trace=trace or None, now=now)
-        self._finish(row, turn, decision, now)
+        self._finish(row, turn, decision, now, lease)
 
     def fail(self, work: Work, failure: pb.TaskFailureDetails) -> None:
         """Fails an orchestration whose turns no worker can take."""
@@ -169,7 +171,14 @@ class Turns:
             instance = fold_all(scheduled, onto=turn.instance)
             self._parts.executions.keep(row.seq, execution.after(instance, chunk, count))
 
-    def _finish(self, row: InstanceRow, turn: Turn, decision: Decision, now: datetime) -> None:
+    def _finish(
+        self,
+        row: InstanceRow,
+        turn: Turn,
+        decision: Decision,
+        now: datetime,
+        lease: Lease | None = None,
+    ) -> None:
         """Carries the effects out, and sees to the next turn."""
         if decision.ending is not None:
             self._router.save_ending(row, decision.ending, now)
@@ -180,10 +189,21 @@ class Turns:
         if decision.ending is not None:
             return
         after = self._store.load_instance(row.seq)
-        if after is not None and self._store.has_messages(row.seq):
+        is_due = self._is_due(row.seq, lease) if lives else True
+        if after is not None and is_due and self._store.has_messages(row.seq):
             self._parts.offer_turn(replace(after, deliveries=0))
         if row.status == Status.PENDING:
             self._router.tell(row.instance_id)
+
+    def _is_due(self, seq: int, lease: Lease | None) -> bool:
+        """Whether what has arrived during the turn is worth another one at once."""
+        waiting = self._parts.executions.load(seq).instance
+        seconds = 0.0 if lease is None else asyncio.get_running_loop().time() - lease.since
+        return self._parts.pacing.ended(
+            seq,
+            seconds=seconds,
+            waits_for=len(waiting.open_tasks) + len(waiting.open_children),
+        )
 
     def _continue_as_new(self, row: InstanceRow, decision: Decision, now: datetime) -> None:
         """The next execution: an empty history, and an inbox that begins with its start."""

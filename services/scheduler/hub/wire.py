@@ -4,10 +4,10 @@ Serialized protobuf is a concatenation of fields: a history is stored as the `pa
 OrchestratorRequest, chunk after chunk, and becomes part of one by being put behind its head.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from services.scheduler.engine.protos import pb
+from services.scheduler.engine.protos import copy_optional, pb
 
 _ORCHESTRATOR_REQUEST: Final = pb.WorkItem.DESCRIPTOR.fields_by_name["orchestratorRequest"].number
 _ACTIVITY_REQUEST: Final = pb.WorkItem.DESCRIPTOR.fields_by_name["activityRequest"].number
@@ -30,6 +30,23 @@ def events_in(chunk: bytes) -> Sequence[pb.HistoryEvent]:
 def orchestrator_item(head: pb.OrchestratorRequest, past: Iterable[bytes], token: str) -> bytes:
     """A work item for an orchestrator: `head` is all but the past events."""
     return _item(_ORCHESTRATOR_REQUEST, [head.SerializeToString(), *past], token)
+
+
+def activity_requests(
+    scheduled: Iterable[pb.HistoryEvent], instance: pb.OrchestrationInstance
+) -> Iterator[bytes]:
+    """What workers are sent for taskScheduled events, in their order."""
+    request = pb.ActivityRequest()
+    for event in scheduled:
+        task = event.taskScheduled
+        request.Clear()
+        request.name = task.name
+        request.taskId = event.eventId
+        request.orchestrationInstance.CopyFrom(instance)
+        copy_optional(task, request, ("version", "input", "parentTraceContext"))
+        if task.tags:
+            request.tags.update(task.tags)
+        yield request.SerializeToString()
 
 
 def activity_item(request: bytes, token: str) -> bytes:

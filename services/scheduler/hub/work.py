@@ -4,20 +4,20 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from services.scheduler.dispatch.dispatcher import activity_of
 from services.scheduler.dispatch.items import Kind, Lease, Prepared, Work
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.engine import events, limits
 from services.scheduler.engine.effects import SendOperation
 from services.scheduler.engine.protos import pb
-from services.scheduler.engine.status import Message, Status
-from services.scheduler.errors import BadRequestError, PayloadTooLargeError
+from services.scheduler.engine.status import Status
+from services.scheduler.errors import BadRequestError
 from services.scheduler.hub.batches import Batches
 from services.scheduler.hub.parts import Parts
+from services.scheduler.hub.results import Results
 from services.scheduler.hub.router import Origin, Router
 from services.scheduler.hub.turns import Turns
 from services.scheduler.hub.wire import activity_item
-from services.scheduler.store.rows import ActivityRow, moment
+from services.scheduler.store.rows import moment
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class WorkDesk:
         self._router = router
         self._turns = Turns(parts, router)
         self._batches = Batches(parts, router)
-        self._results: list[pb.ActivityResponse] = []
+        self._results = Results(parts, router, self.unreadable)
         parts.dispatcher.serve(self)
 
     def recover(self) -> None:
@@ -115,15 +115,7 @@ class WorkDesk:
             elif work.kind is Kind.ENTITY:
                 self._batches.fail(work, failure)
             else:
-                self._fail_activity(work, failure)
-
-    def _fail_activity(self, work: Work, failure: pb.TaskFailureDetails) -> None:
-        task_id = self._store.task_of(work.instance, work.seq)
-        if task_id is None:
-            return
-        row = self._store.take_activity(work.instance, work.seq, task_id)
-        if row is not None:
-            self._answer(row, events.task_failed(self._parts.now(), row.task_id, failure))
+                self._results.fail(work, failure)
 
     # What workers answer
 
@@ -166,72 +158,8 @@ class WorkDesk:
         return None
 
     def complete_activity(self, response: pb.ActivityResponse) -> None:
-        """An activity's result: it counts while the task is open, whoever holds the lease.
-
-        A worker that drains ends its stream first and sends its last results after; it cannot be
-        told from a dead one. The first result wins, a second changes nothing. Results are taken
-        in together, at the end of their group: no reply to one leaves before that anyway.
-        """
-        if not self._results:
-            self._parts.commits.before_commit(self._take_results)
-        self._results.append(response)
-
-    def _take_results(self) -> None:
-        results, self._results = self._results, []
-        try:
-            with self._parts.commits.use_case():
-                for response in results:
-                    self._take_result(response)
-        except Exception:
-            # One of them is at fault; the others must not suffer for it.
-            log.exception("results of activities, together")
-            for response in results:
-                self._take_alone(response)
-
-    def _take_alone(self, response: pb.ActivityResponse) -> None:
-        try:
-            with self._parts.commits.use_case():
-                self._take_result(response)
-        except Exception as error:
-            log.exception("the result of activity %s", response.taskId)
-            failed = pb.ActivityResponse(
-                taskId=response.taskId,
-                completionToken=response.completionToken,
-                failureDetails=events.failure("UnreadableAnswer", str(error)),
-            )
-            with self._parts.commits.use_case():
-                self._take_result(failed)
-
-    def _take_result(self, response: pb.ActivityResponse) -> None:
-        token = response.completionToken
-        self._parts.dispatcher.complete(token)
-        named = activity_of(token)
-        if named is None:
-            return
-        instance, seq = named
-        row = self._store.take_activity(instance, seq, response.taskId)
-        if row is not None:
-            self._parts.dispatcher.withdraw(Kind.ACTIVITY, seq)
-            self._answer(row, self._result_of(row, response))
-
-    def _result_of(self, row: ActivityRow, response: pb.ActivityResponse) -> pb.HistoryEvent:
-        now = self._parts.now()
-        try:
-            if response.HasField("failureDetails"):
-                limits.check_failure(f"the failure of {row.name!r}", response.failureDetails)
-                return events.task_failed(now, row.task_id, response.failureDetails)
-            limits.check_payload(f"the result of {row.name!r}", response.result.value)
-        except BadRequestError as error:
-            too_large = isinstance(error, PayloadTooLargeError)
-            failure = events.failure("PayloadTooLarge" if too_large else "BadResult", str(error))
-            return events.task_failed(now, row.task_id, failure)
-        result = response.result if response.HasField("result") else None
-        return events.task_completed(now, row.task_id, result)
-
-    def _answer(self, row: ActivityRow, event: pb.HistoryEvent) -> None:
-        instance = self._store.load_instance(row.instance)
-        if instance is not None and instance.execution_id == row.execution_id:
-            self._router.deliver(instance, event, Message.DELIVER)
+        """An activity's result, or its failure."""
+        self._results.add(response)
 
     def abandon(self, token: str) -> None:
         """A worker does not want an item: another one may, after a while."""
@@ -264,6 +192,13 @@ class WorkDesk:
 
     # Alarms
 
+    def wake(self, seq: int) -> None:
+        """Makes a turn ready that has been put off."""
+        row = self._store.load_instance(seq)
+        if row is not None and not row.status.is_terminal:
+            with self._parts.commits.use_case():
+                self._parts.offer_turn(row)
+
     def ring(self) -> None:
         """Delivers the messages that have become visible."""
         now = self._parts.now()
@@ -277,7 +212,7 @@ class WorkDesk:
                     continue
                 row = None if instance is None else self._store.load_instance(instance)
                 if row is not None:
-                    self._router.deliver(row, event, Message.DELIVER)
+                    self._router.deliver(row, event)
         self._set_alarm()
 
     def _set_alarm(self) -> None:

@@ -16,11 +16,13 @@ from typing import Final
 
 from services.scheduler.errors import StoppingError
 
-# While many answers are on their way, a commit waits so many times as long as the last one took:
-# the loop then spends a tenth of its time on commits, however fast the answers come,
-_PAUSE_PER_COMMIT: Final = 9.0
-# but no reply waits longer than this for the sake of others.
-_PAUSE_SECONDS_MAX: Final = 0.005
+# While much is in the air, commits are so far apart: each wakes everybody, and costs as much as a
+# dozen results.
+_PAUSE_SECONDS: Final = 0.002
+# A group of results of activities alone waits for more, as long as they come within this time,
+_QUIET_SECONDS: Final = 0.005
+# but not longer than this, nor where `hurry` says that nothing will come.
+_PATIENCE_SECONDS: Final = 0.012
 # The loop's timers count whole milliseconds; a shorter one would only spin.
 _TIMER_SECONDS_MIN: Final = 0.001
 # Work items in the air that make it worth while to wait for others: a lone order never waits.
@@ -56,7 +58,11 @@ class Commits:
         self._on_failure = on_failure
         self._is_open = False
         self._failed = False
-        self._not_before = 0.0
+        # The last commit, the beginning of the open group, and what joined it last.
+        self._committed_at = self._opened_at = self._joined_at = 0.0
+        # Somebody waits for more than the replies to results.
+        self._is_urgent = False
+        self._hurries = self._was_hurried = False
         self._waiting: list[asyncio.Future[None]] = []
         self._before: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
@@ -74,6 +80,9 @@ class Commits:
             # The transaction may be gone: a savepoint would then commit by itself.
             raise StoppingError
         self._begin()
+        if not self._is_urgent:
+            self._is_urgent = True
+            self._loop.call_soon(self._commit_in_time)
         execute = self._connection.execute
         then = len(self._then)
         execute("SAVEPOINT use_case")
@@ -100,13 +109,26 @@ class Commits:
 
     def before_commit(self, act: Callable[[], None]) -> None:
         """Does something as late as possible in the present group, with others of its kind."""
-        self._begin()
+        if self._begin():
+            self._loop.call_soon(self._commit_in_time)
         self._before.append(act)
+
+    def hurry(self) -> None:
+        """Commits once what is ready now has joined the group: nothing else is on its way."""
+        if not self._hurries:
+            self._hurries = True
+            self._loop.call_soon(self.commit)
+
+    @property
+    def was_hurried(self) -> bool:
+        """Whether the last commit was one that `hurry` asked for."""
+        return self._was_hurried
 
     async def durable(self) -> None:
         """Waits until all that has been done and read so far is on the disk."""
         if not self._is_open:
             return
+        self._joined_at = self._loop.time()
         future = self._loop.create_future()
         self._waiting.append(future)
         await future
@@ -124,12 +146,11 @@ class Commits:
         except sqlite3.Error as error:
             self._fail(error)
             return
-        self._is_open = False
+        self._was_hurried = self._hurries
+        self._is_open = self._is_urgent = self._hurries = False
+        self._committed_at = self._loop.time()
         self.counts.commits += 1
-        seconds = time.perf_counter() - begun
-        self.counts.seconds += seconds
-        pause = min(seconds * _PAUSE_PER_COMMIT, _PAUSE_SECONDS_MAX)
-        self._not_before = self._loop.time() + pause
+        self.counts.seconds += time.perf_counter() - begun
         then, self._then = self._then, []
         for act in then:
             act()
@@ -143,29 +164,36 @@ class Commits:
         """No more commits, not even one that the loop was asked for."""
         self._failed = True
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Opens a group; False where one is open."""
         if self._failed:
             # The transaction may be gone: a savepoint would then commit by itself.
             raise StoppingError
         if self._is_open:
-            return
+            return False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             self._fail(error)
             raise
         self._is_open = True
-        self._loop.call_soon(self._commit_in_time)
+        self._opened_at = self._joined_at = self._loop.time()
+        return True
 
     def _commit_in_time(self) -> None:
-        """Commits now, or, soon after another commit, a little later, so that others may join."""
+        """Commits now, or, while much is in the air, a little later, so that others may join."""
         if not self._is_open:
             return
-        wait = self._not_before - self._loop.time()
+        wait = self._due() - self._loop.time()
         if wait > 0 and self._in_air() >= _MANY:
             self._loop.call_later(max(wait, _TIMER_SECONDS_MIN), self._commit_in_time)
         else:
             self.commit()
+
+    def _due(self) -> float:
+        if self._is_urgent:
+            return self._committed_at + _PAUSE_SECONDS
+        return min(self._opened_at + _PATIENCE_SECONDS, self._joined_at + _QUIET_SECONDS)
 
     def _fail(self, error: BaseException) -> None:
         if not self._failed:

@@ -113,6 +113,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 DELETE FROM activities WHERE instance = ? AND seq = ? AND task_id = ?
 RETURNING seq, instance, execution_id, task_id, name, version, deliveries;
 
+-- name: delete_activity
+DELETE FROM activities WHERE instance = ? AND seq = ?;
+
 -- name: task_of
 SELECT task_id FROM activities WHERE instance = ? AND seq = ?;
 

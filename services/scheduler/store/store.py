@@ -24,6 +24,9 @@ from services.scheduler.store.tables import Tables
 
 # Of running instances, so that a message costs no look-up.
 _ROWS_KEPT: Final = 4_096
+# Of activities, from their scheduling on, so that a result costs none either,
+_ACTIVITIES_KEPT: Final = 32_768
+# and what is sent for them.
 _REQUEST_BYTES_KEPT: Final = 16 * 1024 * 1024
 
 
@@ -36,12 +39,14 @@ class Store(Tables):
         # It begins with the time: a number that was used before a restart is never used again.
         self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
         self._rows: OrderedDict[int, InstanceRow] = OrderedDict()
+        self._open: dict[int, ActivityRow] = {}
         self._requests: dict[int, bytes] = {}
         self._requests_bytes = 0
 
     def forget(self) -> None:
         """Drops what is remembered of rows: some of them have been rolled back."""
         self._rows.clear()
+        self._open.clear()
         self._requests.clear()
         self._requests_bytes = 0
 
@@ -274,32 +279,46 @@ class Store(Tables):
 
     # Activities
 
-    def add_activity(
-        self, instance: int, execution_id: str, event: pb.HistoryEvent, request: pb.ActivityRequest
-    ) -> int:
-        """An activity to run; gives its `seq`."""
-        seq = self.next_seq()
-        serialized = request.SerializeToString()
-        values = (
-            instance,
-            seq,
-            execution_id,
-            event.eventId,
-            request.name,
-            text_of(request, "version"),
-            serialized,
-        )
-        self._execute(SQL["insert_activity"], values)
-        # Most are sent soon after.
-        if self._requests_bytes < _REQUEST_BYTES_KEPT:
-            self._requests[seq] = serialized
-            self._requests_bytes += len(serialized)
-        return seq
+    def add_activities(
+        self, instance: int, execution_id: str, tasks: Iterable[tuple[pb.HistoryEvent, bytes]]
+    ) -> list[ActivityRow]:
+        """Activities to run: their taskScheduled events, and what workers are sent for them."""
+        added, values = [], []
+        for event, request in tasks:
+            scheduled = event.taskScheduled
+            row = ActivityRow(
+                seq=self.next_seq(),
+                instance=instance,
+                execution_id=execution_id,
+                task_id=event.eventId,
+                name=scheduled.name,
+                version=text_of(scheduled, "version"),
+                deliveries=0,
+            )
+            added.append(row)
+            values.append(
+                (instance, row.seq, execution_id, row.task_id, row.name, row.version, request)
+            )
+            # Most are sent soon after, and have their result soon.
+            if self._requests_bytes < _REQUEST_BYTES_KEPT:
+                self._requests[row.seq] = request
+                self._requests_bytes += len(request)
+            if len(self._open) < _ACTIVITIES_KEPT:
+                self._open[row.seq] = row
+        self._connection.executemany(SQL["insert_activity"], values)
+        return added
 
     def take_activity(self, instance: int, seq: int, task_id: int) -> ActivityRow | None:
         """An activity that has its result now, and so is none any more; None if it had one."""
-        row = self._one("take_activity", (instance, seq, task_id))
-        return None if row is None else activity_row(row)
+        known = self._open.get(seq)
+        if known is None:
+            row = self._one("take_activity", (instance, seq, task_id))
+            return None if row is None else activity_row(row)
+        if (known.instance, known.task_id) != (instance, task_id):
+            return None
+        del self._open[seq]
+        self._execute(SQL["delete_activity"], (instance, seq))
+        return known
 
     def task_of(self, instance: int, seq: int) -> int | None:
         """The task id of an activity that has no result yet."""
@@ -320,12 +339,14 @@ class Store(Tables):
 
     def move_activities(self, instance: int, before: str, after: str) -> None:
         """Open activities of an execution answer another one from now on."""
+        self._open.clear()
         self._execute(SQL["move_activities"], (after, instance, before))
 
     def delete_activities(self, instance: int) -> list[int]:
         """All of an instance; gives their `seq`."""
         seqs = [row[0] for row in self._all("delete_activities_of", (instance,))]
         for seq in seqs:
+            self._open.pop(seq, None)
             self._requests_bytes -= len(self._requests.pop(seq, b""))
         return seqs
 
@@ -338,6 +359,7 @@ class Store(Tables):
     def count_delivery(self, kind: str, seq: int, instance: int) -> None:
         """One more delivery that ended its stream; kind: `instance`, `activity`, `entity`."""
         self._rows.pop(seq, None)
+        self._open.pop(seq, None)
         values = (instance, seq) if kind == "activity" else (seq,)
         self._execute(SQL[f"count_delivery_of_{kind}"], values)
 

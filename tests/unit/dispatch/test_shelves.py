@@ -8,10 +8,11 @@ def drained(
 ) -> list[tuple[str, str | None, list[int]]]:
     """Everything that is there, shelf by shelf."""
     found = []
-    for _order, shelf in list(shelves.heads(kind)):
+    while (shelf := shelves.next(kind)) is not None:
         seqs = []
         while shelves.head(shelf) is not None:
             seqs.append(shelves.pop(shelf)[1].seq)
+        shelves.put_back(shelf)
         found.append((shelf.name, shelf.version, seqs))
     return found
 
@@ -58,7 +59,10 @@ def test_what_is_withdrawn_is_gone_and_the_next_one_is_the_head() -> None:
     shelves.withdraw((Kind.ACTIVITY, 1))
     assert (Kind.ACTIVITY, 1) not in shelves
     assert (Kind.ACTIVITY, 2) in shelves
-    assert [order for order, _shelf in shelves.heads(Kind.ACTIVITY)] == [2]
+    shelf = shelves.next(Kind.ACTIVITY)
+    assert shelf is not None
+    assert shelves.head(shelf) == 2
+    shelves.put_back(shelf)
     assert drained(shelves) == [("act", None, [2])]
 
 
@@ -84,3 +88,62 @@ def test_what_is_put_again_under_another_version_leaves_its_old_shelf() -> None:
     shelves.withdraw((Kind.ACTIVITY, 1))
     shelves.put(activity(1, version="2.0"), 2)
     assert drained(shelves) == [("act", "2.0", [1])]
+
+
+def in_turn(shelves: Shelves) -> list[int]:
+    """Everything that is there, each time the oldest of all."""
+    found = []
+    while (shelf := shelves.next(Kind.ACTIVITY)) is not None:
+        found.append(shelves.pop(shelf)[1].seq)
+        shelves.put_back(shelf)
+    return found
+
+
+def test_the_oldest_of_all_shelves_comes_next() -> None:
+    shelves = Shelves()
+    for order, name in enumerate("abacbabca"):
+        shelves.put(activity(order, name), order)
+    assert in_turn(shelves) == list(range(9))
+
+
+def test_an_older_item_brings_its_shelf_forward() -> None:
+    shelves = Shelves()
+    for order, name in ((5, "a"), (3, "b"), (1, "a"), (2, "c")):
+        shelves.put(activity(order, name), order)
+    assert in_turn(shelves) == [1, 2, 3, 5]
+
+
+def test_a_shelf_that_lost_its_oldest_item_is_queued_by_the_next_one() -> None:
+    shelves = Shelves()
+    for order, name in ((1, "a"), (4, "a"), (2, "b")):
+        shelves.put(activity(order, name), order)
+    shelves.withdraw((Kind.ACTIVITY, 1))
+    assert in_turn(shelves) == [2, 4]
+
+
+def test_a_shelf_set_aside_is_not_seen_until_somebody_looks_again() -> None:
+    shelves = Shelves()
+    shelves.put(activity(1, "unwanted"), 1)
+    shelves.put(activity(2, "wanted"), 2)
+    shelf = shelves.next(Kind.ACTIVITY)
+    assert shelf is not None
+    assert shelf.name == "unwanted"
+    shelves.set_aside(shelf)
+    # More of the same is set aside with it, and all of it counts as waiting.
+    shelves.put(activity(0, "unwanted"), 0)
+    assert in_turn(shelves) == [2]
+    assert shelves.count()[Kind.ACTIVITY] == 2
+    shelves.look_again()
+    assert in_turn(shelves) == [0, 1]
+
+
+def test_a_shelf_emptied_while_it_was_aside_is_gone() -> None:
+    shelves = Shelves()
+    shelves.put(activity(1), 1)
+    shelf = shelves.next(Kind.ACTIVITY)
+    assert shelf is not None
+    shelves.set_aside(shelf)
+    shelves.withdraw((Kind.ACTIVITY, 1))
+    shelves.look_again()
+    shelves.put(activity(2), 2)
+    assert in_turn(shelves) == [2]

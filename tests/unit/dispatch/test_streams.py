@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.scheduler.dispatch.items import Kind
-from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.dispatch.streams import Answers, Terms, WorkerStream
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError
 from tests.unit.dispatch.recorder import terms
@@ -143,3 +143,49 @@ def test_a_name_that_is_accepted_once_in_any_version_is_accepted_in_any_version(
     filters = [pb.ActivityFilter(name="act", versions=accepted) for accepted in versions]
     asked = pb.GetWorkItemsRequest(workItemFilters=pb.WorkItemFilters(activities=filters))
     assert Terms.of(asked, "w").accepts(Kind.ACTIVITY, "act", "2.0")
+
+
+MANY = 200
+
+
+def group(answers: Answers, number: int, *, hurried: bool = False) -> list[bool]:
+    """So many answers of a worker that has many items, and their commit; which of them hurried."""
+    said = [answers.add(MANY) for _ in range(number)]
+    answers.commit(hurried=hurried)
+    return said
+
+
+def test_who_has_answered_all_that_it_has_waits_for_the_commit() -> None:
+    answers = Answers()
+    assert [answers.add(in_air=3) for _ in range(3)] == [False, False, True]
+
+
+def test_how_many_answers_a_worker_has_on_their_way_is_learned_before_it_is_believed() -> None:
+    answers = Answers()
+    for _ in range(16):
+        assert group(answers, 6) == [False] * 6
+    assert group(answers, 6) == [False] * 5 + [True]
+
+
+def test_a_group_that_another_worker_has_cut_short_says_nothing() -> None:
+    answers = Answers()
+    for _ in range(16):
+        group(answers, 6)
+    for _ in range(10):
+        group(answers, 2, hurried=True)
+    assert group(answers, 6) == [False] * 5 + [True]
+
+
+def test_a_worker_that_answers_fewer_from_now_on_is_waited_for_no_longer() -> None:
+    answers = Answers()
+    for _ in range(16):
+        group(answers, 4)
+    for _ in range(8):
+        assert group(answers, 3) == [False] * 3
+    assert group(answers, 3) == [False, False, True]
+
+
+def test_now_and_then_a_group_is_left_to_grow() -> None:
+    answers = Answers()
+    hurries = [any(group(answers, 2)) for _ in range(64)]
+    assert hurries == [False] * 16 + [True] * 16 + [False] + [True] * 31

@@ -1,0 +1,81 @@
+"""Results of activities whose token and task do not belong together."""
+
+import asyncio
+from pathlib import Path
+
+from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.engine.protos import pb
+from services.scheduler.hub.opened import OpenHub
+from tests.unit.hub.test_turns import answer, finish, item, opened, scheduling
+
+
+async def with_activities(hub: OpenHub, number: int) -> tuple[WorkerStream, list[pb.WorkItem]]:
+    """A worker, and the activities that it has been handed."""
+    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    answer(hub, await item(worker), *(scheduling(task) for task in range(1, number + 1)))
+    return worker, [await item(worker) for _ in range(number)]
+
+
+async def answered_with_another_task(folder: Path) -> tuple[int, list[str]]:
+    """How often an item comes that is always answered with a wrong task id, and what is heard."""
+    hub = opened(folder)
+    worker, [sent] = await with_activities(hub, 1)
+    times = 0
+    while sent.HasField("activityRequest"):
+        times += 1
+        wrong = pb.ActivityResponse(taskId=99, completionToken=sent.completionToken)
+        hub.desk.complete_activity(wrong)
+        await hub.hub.durable()
+        sent = await item(worker)
+    hub.close()
+    failed = [
+        event.taskFailed.failureDetails.errorType
+        for event in sent.orchestratorRequest.newEvents
+        if event.HasField("taskFailed")
+    ]
+    return times, failed
+
+
+def test_an_answer_that_names_another_task_than_its_token_is_one_that_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    assert asyncio.run(answered_with_another_task(tmp_path)) == (3, ["UnreadableAnswer"])
+
+
+async def answered_with_the_orchestrators_token(folder: Path) -> str:
+    """What is heard of a turn whose token has come with the result of an activity."""
+    hub = opened(folder)
+    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    sent = await item(worker)
+    hub.desk.complete_activity(pb.ActivityResponse(taskId=1, completionToken=sent.completionToken))
+    await hub.hub.durable()
+    answer(hub, sent, scheduling(1))
+    following = await item(worker)
+    hub.close()
+    return following.activityRequest.name
+
+
+def test_a_result_under_an_orchestrators_token_does_not_end_the_turn(tmp_path: Path) -> None:
+    assert asyncio.run(answered_with_the_orchestrators_token(tmp_path)) == "act"
+
+
+async def answered_together(folder: Path) -> list[int]:
+    """The tasks that a turn hears of whose results came in one group, one of them twice."""
+    hub = opened(folder)
+    worker, sent = await with_activities(hub, 5)
+    for one in (*sent, sent[0]):
+        finish(hub, one)
+    await hub.hub.durable()
+    following = await item(worker)
+    hub.close()
+    return [
+        event.taskCompleted.taskScheduledId
+        for event in following.orchestratorRequest.newEvents
+        if event.HasField("taskCompleted")
+    ]
+
+
+def test_results_that_come_together_are_heard_together_each_once(tmp_path: Path) -> None:
+    assert asyncio.run(answered_together(tmp_path)) == [1, 2, 3, 4, 5]
