@@ -208,8 +208,8 @@ def test_instances_with_work_are_those_with_a_message_oldest_message_first(store
         (early.seq, "main", None, 0, Status.PENDING),
         (late.seq, "main", None, 1, Status.SUSPENDED),
     ]
-    assert not store.has_messages(idle.seq)
-    assert store.has_messages(early.seq)
+    assert not store.count_messages(idle.seq)
+    assert store.count_messages(early.seq)
 
 
 def test_a_history_is_its_chunks_in_the_order_of_its_turns(store: Store) -> None:
@@ -246,9 +246,9 @@ def test_a_cleared_inbox_holds_neither_messages_nor_alarms(store: Store) -> None
     for seq in (7, 8):
         fill(store, seq)
     store.clear_inbox(7)
-    assert not store.has_messages(7)
+    assert not store.count_messages(7)
     assert store.alarms_of(7) == []
-    assert store.has_messages(8)
+    assert store.count_messages(8)
     assert len(store.alarms_of(8)) == 1
     assert store.load_history(7) == [(0, 1, b"chunk")]
 

@@ -285,24 +285,23 @@ class Dispatcher:
         taking = [s for s in self._streams if s.reserved_for is None and s.room(kind) > 0]
         shelves = self._shelves
         passed = []
-        while taking:
-            shelf = shelves.next(kind)
-            if shelf is None:
-                break
-            stream = _roomiest(taking, kind, shelf)
-            if stream is not None:
-                order, work = shelves.pop(shelf)
-                self._give(work, order, stream)
+        try:
+            while taking and (shelf := shelves.next(kind)) is not None:
+                stream = _roomiest(taking, kind, shelf)
+                if stream is not None:
+                    order, work = shelves.pop(shelf)
+                    shelves.put_back(shelf)
+                    self._give(work, order, stream)
+                    if stream.room(kind) <= 0:
+                        taking.remove(stream)
+                elif any(s.terms.accepts(kind, shelf.name, shelf.version) for s in self._streams):
+                    # Room only shrinks while we give: this shelf is done.
+                    passed.append(shelf)
+                else:
+                    shelves.set_aside(shelf)
+        finally:
+            for shelf in passed:
                 shelves.put_back(shelf)
-                if stream.room(kind) <= 0:
-                    taking.remove(stream)
-            elif any(s.terms.accepts(kind, shelf.name, shelf.version) for s in self._streams):
-                # Room only shrinks while we give: this shelf is done.
-                passed.append(shelf)
-            else:
-                shelves.set_aside(shelf)
-        for shelf in passed:
-            shelves.put_back(shelf)
 
     def _pump_suspects(self) -> None:
         """Gives each suspect to a worker that has nothing else, or keeps one free for it."""

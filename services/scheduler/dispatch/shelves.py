@@ -33,7 +33,7 @@ class Shelves:
         self._shelves: dict[Kind, dict[ShelfKey, Shelf]] = {kind: {} for kind in Kind}
         # Order of the head, a number to tell equals apart, and the shelf.
         self._queues: dict[Kind, list[tuple[int, int, Shelf]]] = {kind: [] for kind in Kind}
-        self._aside: list[Shelf] = []
+        self._aside: dict[tuple[Kind, ShelfKey], Shelf] = {}
         self._entries = 0
 
     def __contains__(self, key: tuple[Kind, int]) -> bool:
@@ -67,7 +67,16 @@ class Shelves:
 
     def withdraw(self, key: tuple[Kind, int]) -> None:
         """Takes an item back, if it is there."""
-        self._ready.pop(key, None)
+        entry = self._ready.pop(key, None)
+        if entry is None or not self._aside:
+            return
+        kind, work = key[0], entry[1]
+        name = (work.name, work.version)
+        shelf = self._aside.get((kind, name))
+        if shelf is not None and self.head(shelf) is None:
+            # Nobody may ever look again.
+            del self._aside[kind, name]
+            del self._shelves[kind][name]
 
     def next(self, kind: Kind) -> Shelf | None:
         """The shelf with the oldest item, out of the queue until `put_back` or `set_aside`."""
@@ -94,12 +103,12 @@ class Shelves:
     def set_aside(self, shelf: Shelf) -> None:
         """Nobody accepts it."""
         shelf.is_aside = True
-        self._aside.append(shelf)
+        self._aside[shelf.kind, (shelf.name, shelf.version)] = shelf
 
     def look_again(self) -> None:
         """Somebody may accept now what nobody did."""
-        aside, self._aside = self._aside, []
-        for shelf in aside:
+        aside, self._aside = self._aside, {}
+        for shelf in aside.values():
             shelf.is_aside = False
             self.put_back(shelf)
 

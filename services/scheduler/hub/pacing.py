@@ -23,7 +23,9 @@ _ANSWERS: Final = frozenset(
         "subOrchestrationInstanceFailed",
     }
 )
-# An instance spends a third of its time on replays at most,
+# A few results are not worth waiting for: a chain of steps beside a long task must not be slowed.
+_MANY: Final = 8
+# An instance whose turns are short spends a third of its time on replays at most,
 _TIMES: Final = 2.0
 # the first of many results waits for others as long as the replay for it alone would take,
 _TIMES_FIRST: Final = 1.0
@@ -55,16 +57,16 @@ class Pacing:
         self.forget(seq)
         self._paces[seq] = _Pace()
 
-    def ended(self, seq: int, *, seconds: float, waits_for: int) -> bool:
-        """A turn is over, and so many results are missing; whether what arrived meanwhile is due.
+    def ended(self, seq: int, *, seconds: float, waits_for: int, inbox: int) -> bool:
+        """A turn is over, and so many results are missing; whether what is in the inbox is due.
 
-        `seconds`: from the turn's dispatch to its answer.
+        `seconds`: from the turn's dispatch to its answer. `inbox`: how many messages there are.
         """
         pace = self._paces.pop(seq, None)
-        if pace is None or waits_for < 2:  # noqa: PLR2004 - one result is all that it waits for
+        if pace is None or waits_for < _MANY:
             return True
-        # With no answer and nothing urgent, what is there was there before the turn.
-        due = pace.urgent or not 0 < pace.answers < waits_for
+        # What has been there since before the turn, or came past `is_due`, is urgent as well.
+        due = pace.urgent or inbox > pace.answers or not 0 < pace.answers < waits_for
         pace.missing = waits_for - pace.answers
         pace.seconds = seconds
         pace.not_before = _now() + min(seconds * _TIMES, _SECONDS_MAX)
@@ -86,13 +88,13 @@ class Pacing:
             return True
         pace.missing -= len(arrived)
         if urgent or pace.missing <= 0:
-            self.forget(seq)
+            # The timer stays: it is needed if what is being done here is rolled back.
             return True
         self._set(seq, pace)
         return False
 
     def forget(self, seq: int) -> None:
-        """An instance that is due, or is no more."""
+        """An instance that is in a turn, or is no more."""
         pace = self._paces.pop(seq, None)
         if pace is not None and pace.timer is not None:
             pace.timer.cancel()

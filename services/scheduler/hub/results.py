@@ -76,17 +76,23 @@ class Results:
     def _take(self, responses: Iterable[pb.ActivityResponse]) -> None:
         now = self._parts.now()
         answers: dict[int, list[tuple[ActivityRow, pb.HistoryEvent]]] = {}
+        strays: list[pb.ActivityResponse] = []
         with self._parts.commits.use_case():
             for response in responses:
-                row = self._taken(response)
+                row = self._taken(response, strays)
                 if row is not None:
                     answer = (row, _event_of(row, response, now))
                     answers.setdefault(row.instance, []).append(answer)
             for instance, answered in answers.items():
                 self._answer(instance, answered)
+        for stray in strays:
+            text = f"The answer names task {stray.taskId}, which its token does not"
+            self._unreadable(stray.completionToken, text)
 
-    def _taken(self, response: pb.ActivityResponse) -> ActivityRow | None:
-        """The row that a result ends; None where it ends none."""
+    def _taken(
+        self, response: pb.ActivityResponse, strays: list[pb.ActivityResponse]
+    ) -> ActivityRow | None:
+        """The row that a result ends; None where it ends none, or is one of the `strays`."""
         token = response.completionToken
         named = activity_of(token)
         if named is None:
@@ -101,8 +107,7 @@ class Results:
             return row
         lease = dispatcher.lease_of(token)
         if lease is not None and dispatcher.is_current(lease):
-            text = f"The answer names task {response.taskId}, which its token does not"
-            self._unreadable(token, text)
+            strays.append(response)
         else:
             # It had its result before; the worker has room again.
             dispatcher.complete(token)

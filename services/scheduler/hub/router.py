@@ -160,7 +160,7 @@ class Router:
         self._store.save_ending(row.seq, ending, now)
         self._store.clear_inbox(row.seq)
         self._parts.executions.forget(row.seq)
-        self._parts.pacing.forget(row.seq)
+        self._parts.commits.then(lambda: self._parts.pacing.forget(row.seq))
         self.tell(row.instance_id)
 
     def started_event(self, row: InstanceRow) -> pb.ExecutionStartedEvent:

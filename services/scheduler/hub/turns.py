@@ -189,20 +189,22 @@ class Turns:
         if decision.ending is not None:
             return
         after = self._store.load_instance(row.seq)
-        is_due = self._is_due(row.seq, lease) if lives else True
-        if after is not None and is_due and self._store.has_messages(row.seq):
+        inbox = self._store.count_messages(row.seq)
+        is_due = self._is_due(row.seq, inbox, lease) if lives else True
+        if after is not None and is_due and inbox:
             self._parts.offer_turn(replace(after, deliveries=0))
         if row.status == Status.PENDING:
             self._router.tell(row.instance_id)
 
-    def _is_due(self, seq: int, lease: Lease | None) -> bool:
-        """Whether what has arrived during the turn is worth another one at once."""
+    def _is_due(self, seq: int, inbox: int, lease: Lease | None) -> bool:
+        """Whether what is in the inbox is worth another turn at once."""
         waiting = self._parts.executions.load(seq).instance
         seconds = 0.0 if lease is None else asyncio.get_running_loop().time() - lease.since
         return self._parts.pacing.ended(
             seq,
             seconds=seconds,
             waits_for=len(waiting.open_tasks) + len(waiting.open_children),
+            inbox=inbox,
         )
 
     def _continue_as_new(self, row: InstanceRow, decision: Decision, now: datetime) -> None:

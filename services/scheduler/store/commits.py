@@ -63,6 +63,7 @@ class Commits:
         # Somebody waits for more than the replies to results.
         self._is_urgent = False
         self._hurries = self._was_hurried = False
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._before: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
@@ -82,7 +83,7 @@ class Commits:
         self._begin()
         if not self._is_urgent:
             self._is_urgent = True
-            self._loop.call_soon(self._commit_in_time)
+            self._look(0.0)
         execute = self._connection.execute
         then = len(self._then)
         execute("SAVEPOINT use_case")
@@ -110,14 +111,14 @@ class Commits:
     def before_commit(self, act: Callable[[], None]) -> None:
         """Does something as late as possible in the present group, with others of its kind."""
         if self._begin():
-            self._loop.call_soon(self._commit_in_time)
+            self._look(0.0)
         self._before.append(act)
 
     def hurry(self) -> None:
         """Commits once what is ready now has joined the group: nothing else is on its way."""
         if not self._hurries:
             self._hurries = True
-            self._loop.call_soon(self.commit)
+            self._look(0.0)
 
     @property
     def was_hurried(self) -> bool:
@@ -148,6 +149,8 @@ class Commits:
             return
         self._was_hurried = self._hurries
         self._is_open = self._is_urgent = self._hurries = False
+        if self._timer is not None:
+            self._timer.cancel()
         self._committed_at = self._loop.time()
         self.counts.commits += 1
         self.counts.seconds += time.perf_counter() - begun
@@ -186,11 +189,19 @@ class Commits:
             return
         wait = self._due() - self._loop.time()
         if wait > 0 and self._in_air() >= _MANY:
-            self._loop.call_later(max(wait, _TIMER_SECONDS_MIN), self._commit_in_time)
+            self._look(max(wait, _TIMER_SECONDS_MIN))
         else:
             self.commit()
 
+    def _look(self, seconds: float) -> None:
+        """Sets the one timer there is: when to see whether the group is to be committed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._commit_in_time)
+
     def _due(self) -> float:
+        if self._hurries:
+            return self._joined_at
         if self._is_urgent:
             return self._committed_at + _PAUSE_SECONDS
         return min(self._opened_at + _PATIENCE_SECONDS, self._joined_at + _QUIET_SECONDS)

@@ -78,8 +78,8 @@ INSERT INTO messages (instance, seq, event) VALUES (?, ?, ?);
 -- name: load_messages
 SELECT seq, event FROM messages WHERE instance = ? ORDER BY seq LIMIT ?;
 
--- name: has_messages
-SELECT seq FROM messages WHERE instance = ? ORDER BY seq LIMIT 1;
+-- name: count_messages
+SELECT count(*) FROM messages WHERE instance = ?;
 
 -- name: delete_message
 DELETE FROM messages WHERE instance = ? AND seq = ?;

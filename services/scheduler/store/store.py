@@ -233,9 +233,10 @@ class Store(Tables):
         """The oldest messages, with their `seq`."""
         return [(row[0], row[1]) for row in self._all("load_messages", (seq, limit))]
 
-    def has_messages(self, seq: int) -> bool:
-        """Whether a turn is due."""
-        return self._one("has_messages", (seq,)) is not None
+    def count_messages(self, seq: int) -> int:
+        """How many there are."""
+        row = self._one("count_messages", (seq,))
+        return 0 if row is None else int(row[0])
 
     def delete_messages(self, instance: int, seqs: Iterable[int]) -> None:
         """Messages that a turn has taken in."""

@@ -144,6 +144,9 @@ def test_a_shelf_emptied_while_it_was_aside_is_gone() -> None:
     assert shelf is not None
     shelves.set_aside(shelf)
     shelves.withdraw((Kind.ACTIVITY, 1))
+    # Without anybody who looks again: what comes now is on another shelf.
+    shelves.put(activity(3), 3)
+    assert in_turn(shelves) == [3]
     shelves.look_again()
     shelves.put(activity(2), 2)
     assert in_turn(shelves) == [2]
