@@ -63,7 +63,7 @@ class Commits:
         # Somebody waits for more than the replies to results.
         self._is_urgent = False
         self._hurries = self._was_hurried = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._before: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
@@ -197,7 +197,10 @@ class Commits:
         """Sets the one timer there is: when to see whether the group is to be committed."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._commit_in_time)
+        if seconds:
+            self._timer = self._loop.call_later(seconds, self._commit_in_time)
+        else:
+            self._timer = self._loop.call_soon(self._commit_in_time)
 
     def _due(self) -> float:
         if self._hurries:
