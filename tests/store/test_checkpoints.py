@@ -57,6 +57,19 @@ def until(happened: Callable[[], bool]) -> None:
         threading.Event().wait(0.005)
 
 
+def until_begun_anew(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer, begun: int
+) -> None:
+    """Goes on with small commits until the log has begun anew since it had `begun` so often."""
+
+    def has_begun_anew() -> bool:
+        write(writer, 1)
+        checkpointer.look()
+        return restarts(file) > begun
+
+    until(has_begun_anew)
+
+
 def test_a_log_that_has_grown_is_moved_and_begun_anew(
     file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
 ) -> None:
@@ -66,12 +79,7 @@ def test_a_log_that_has_grown_is_moved_and_begun_anew(
     checkpointer.look()
     until(lambda: file.stat().st_size > size + 9 * MEBIBYTE)
 
-    def has_begun_anew() -> bool:
-        write(writer, 1)
-        checkpointer.look()
-        return restarts(file) > begun
-
-    until(has_begun_anew)
+    until_begun_anew(file, writer, checkpointer, begun)
 
 
 def test_a_small_log_is_left_alone(
@@ -94,12 +102,7 @@ def test_a_log_of_many_small_commits_is_moved_and_begun_anew(
         checkpointer.look()
     assert restarts(file) == begun
 
-    def has_begun_anew() -> bool:
-        write(writer, 1)
-        checkpointer.look()
-        return restarts(file) > begun
-
-    until(has_begun_anew)
+    until_begun_anew(file, writer, checkpointer, begun)
 
 
 def test_a_log_that_was_large_once_is_not_moved_after_every_commit(

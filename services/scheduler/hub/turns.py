@@ -136,7 +136,9 @@ class Turns:
         if decision.next_execution:
             trace = None
         self._store.save_turn(row, custom_status=status, trace=trace or None, now=now)
-        self._finish(row, turn, decision, now, lease)
+        self._finish(row, turn, decision, now)
+        if decision.ending is None:
+            self._follow(row, lease, lives=not decision.next_execution)
 
     def fail(self, work: Work, failure: pb.TaskFailureDetails) -> None:
         """Fails an orchestration whose turns no worker can take."""
@@ -171,38 +173,31 @@ class Turns:
             instance = fold_all(scheduled, onto=turn.instance)
             self._parts.executions.keep(row.seq, execution.after(instance, chunk, count))
 
-    def _finish(
-        self,
-        row: InstanceRow,
-        turn: Turn,
-        decision: Decision,
-        now: datetime,
-        lease: Lease | None = None,
-    ) -> None:
-        """Carries the effects out, and sees to the next turn."""
+    def _finish(self, row: InstanceRow, turn: Turn, decision: Decision, now: datetime) -> None:
+        """Carries the effects out."""
         if decision.ending is not None:
             self._router.save_ending(row, decision.ending, now)
         instance = fold_all(decision.history) if decision.replaces else turn.instance
         lives = decision.ending is None and not decision.next_execution
         origin = Origin(row=row, instance=instance, lives=lives, rewound=decision.replaces)
         self._router.carry_out(decision.effects, origin)
-        if decision.ending is not None:
-            return
+
+    def _follow(self, row: InstanceRow, lease: Lease, *, lives: bool) -> None:
+        """Sees to the next turn; `lives`: it is one of the same execution."""
         after = self._store.load_instance(row.seq)
         inbox = self._store.count_messages(row.seq)
-        is_due = self._is_due(row.seq, inbox, lease) if lives else True
+        is_due = not lives or self._is_due(row.seq, inbox, lease)
         if after is not None and is_due and inbox:
             self._parts.offer_turn(replace(after, deliveries=0))
         if row.status == Status.PENDING:
             self._router.tell(row.instance_id)
 
-    def _is_due(self, seq: int, inbox: int, lease: Lease | None) -> bool:
+    def _is_due(self, seq: int, inbox: int, lease: Lease) -> bool:
         """Whether what is in the inbox is worth another turn at once."""
         waiting = self._parts.executions.load(seq).instance
-        seconds = 0.0 if lease is None else asyncio.get_running_loop().time() - lease.since
         return self._parts.pacing.ended(
             seq,
-            seconds=seconds,
+            seconds=asyncio.get_running_loop().time() - lease.since,
             waits_for=len(waiting.open_tasks) + len(waiting.open_children),
             inbox=inbox,
         )
