@@ -10,7 +10,7 @@ SEED ?= 1
 export EMBEDDED ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
-  services/client/requirements.txt scripts/requirements.txt
+  services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
 python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 
