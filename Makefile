@@ -7,7 +7,7 @@ BATCH_SIZE ?= 10
 N ?= 3
 SEED ?= 1
 
-export EMBEDDED ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
+export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
   services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
@@ -15,21 +15,26 @@ python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev worker submit up scale ps logs down clean test sim check format lock
+.PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim check \
+  format lock screenshots
 
 help: ## Print this.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
 
-demo: .venv/.runtime ## Run the whole stack once, without Docker. [ORDERS=file WORKERS=2 BATCH_SIZE=10]
-	@exec $(python) -m scripts.demo --orders "$$ORDERS" --workers "$$WORKERS" --batch-size "$$BATCH_SIZE"
+demo: .venv/.runtime ## Run the whole stack once, without Docker. [ORDERS=file WORKERS=2 BATCH_SIZE=10 KEEP=1]
+	@exec $(python) -m scripts.demo --orders "$$ORDERS" --workers "$$WORKERS" --batch-size "$$BATCH_SIZE" \
+	  $(if $(filter-out 0,$(KEEP)),--keep)
 
 dev: .venv/.runtime ## Run the stack without Docker until Ctrl-C. [WORKERS=2]
 	@exec $(python) -m scripts.dev "$$WORKERS"
 
 worker: .venv/.runtime ## Run one worker without Docker, against ENDPOINT and TASKHUB.
 	@exec $(python) -m services.worker
+
+dashboard: .venv/.runtime ## Run the dashboard without Docker, against SCHEDULER_HTTP_ENDPOINT.
+	@exec $(python) -m services.dashboard
 
 submit: $(if $(LOCAL),.venv/.runtime) ## Submit orders to the stack. [ORDERS=file BATCH_SIZE=10, LOCAL=1 without Docker]
 ifdef LOCAL
@@ -61,6 +66,9 @@ test: .venv/.tests ## Run all tests; what is skipped says why.
 
 sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
 	@$(python) -m tests.simulation "$$SEED" $(ARGS)
+
+screenshots: .venv/.tests ## Take the pictures of the dashboard in docs/images again (needs Chromium).
+	@$(python) -m scripts.screenshots
 
 check: .venv/.tests ## Run the linters, the type checker and the tidy tests.
 	@.venv/bin/ruff check .

@@ -1,6 +1,10 @@
-"""`make demo`: the whole stack without Docker, one submission, and everything stopped again."""
+"""`make demo`: the whole stack without Docker, one submission, and everything stopped again.
+
+With `--keep` the dashboard is a part of it, and all of it stays until Ctrl-C.
+"""
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -8,16 +12,27 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import quote
 
-from scripts.local_stack import GRPC_PORT, ROOT, LocalStack, StackError, read_workers
+from scripts.local_stack import (
+    DASHBOARD_PORT,
+    GRPC_PORT,
+    ROOT,
+    LocalStack,
+    StackError,
+    read_workers,
+)
 
 _LOOK_SECONDS: Final = 0.05
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The client's own codes for "the input is wrong" and "a person stopped it": no log explains those.
 _NO_LOGS_FOR: Final = frozenset({0, 2, 130})
+# Completed and failed: of these there is something to look at.
+_KEPT_FOR: Final = frozenset({0, 1})
 
 _WHAT_NEXT: Final = """
 what next:
+  make demo KEEP=1                           the same, and its timeline in the dashboard
   make demo WORKERS=4 ORDERS=my-orders.csv   your own orders, more workers
   make dev                                   the same stack until Ctrl-C, for results and list
   make up                                    the same stack with Docker Compose"""
@@ -44,13 +59,17 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, folder: Path) -> int:
-    with LocalStack(workers=options.workers, logs=folder) as stack:
-        usual = "" if stack.grpc_port == GRPC_PORT else f" (port {GRPC_PORT} is taken)"
-        print(f"scheduler   {stack.endpoint}{usual}")
+    with LocalStack(workers=options.workers, logs=folder, dashboard=options.keep) as stack:
+        print(f"scheduler   {stack.endpoint}{_unless_usual(stack.grpc_port, GRPC_PORT)}")
         print(f"workers     {options.workers}")
+        if options.keep:
+            unusual = _unless_usual(stack.dashboard_port, DASHBOARD_PORT)
+            print(f"dashboard   {stack.dashboard}{unusual}")
         print(f"submitting  {options.orders} in batches of {options.batch_size}\n", flush=True)
         code = _submit(options, stack)
         logs = "" if code in _NO_LOGS_FOR else stack.log_tails()
+        if options.keep and code in _KEPT_FOR and not stack.stopped_parts():
+            return _keep(stack, code)
     if logs:
         print(f"\nwhat the stack logged:\n{logs}", file=sys.stderr)
     if code == 0:
@@ -58,11 +77,16 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     return code
 
 
+def _unless_usual(port: int, usual: int) -> str:
+    return "" if port == usual else f" (port {usual} is taken)"
+
+
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--orders", type=Path, default=ROOT / "orders" / "sample.csv")
     parser.add_argument("--workers", default="2")
     parser.add_argument("--batch-size", default="10")
+    parser.add_argument("--keep", action="store_true")
     return parser.parse_args()
 
 
@@ -79,6 +103,35 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
                 return 1
             time.sleep(_LOOK_SECONDS)
         return client.returncode
+
+
+def _keep(stack: LocalStack, code: int) -> int:
+    """Shows where to look, and waits: `code` after Ctrl-C, 1 when a part of the stack has ended."""
+    if instance_id := _newest(stack):
+        path = f"/hubs/default/orchestrations/{quote(instance_id, safe='')}?tab=timeline"
+        print(f"\ntimeline    {stack.dashboard}{path}")
+    print("Ctrl-C      stops everything", flush=True)
+    try:
+        while not (stopped := stack.stopped_parts()):
+            time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        print()
+        return code
+    tails = "\n".join(stack.log_tail(name) for name in stopped)
+    print(f"{' and '.join(stopped)} ended, and the demo with it\n{tails}", file=sys.stderr)
+    return 1
+
+
+def _newest(stack: LocalStack) -> str | None:
+    """The run: the stack was new, so there is only one."""
+    command = [sys.executable, "-m", "services.client", "list", "--limit", "1", "--json"]
+    listed = subprocess.run(
+        command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        return None
+    found = json.loads(listed.stdout)
+    return str(found[0]["instance_id"]) if found else None
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

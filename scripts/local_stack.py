@@ -1,9 +1,10 @@
-"""The stack without Docker: a scheduler and workers as processes of this machine.
+"""The stack without Docker: scheduler, workers and dashboard as processes of this machine.
 
 Whoever starts a stack stops it: `with LocalStack(...)` leaves no process behind.
 """
 
 import os
+import random
 import re
 import signal
 import socket
@@ -18,13 +19,20 @@ from typing import Final, Self
 ROOT: Final = Path(__file__).resolve().parents[1]
 GRPC_PORT: Final = 8080
 HTTP_PORT: Final = 8081
+DASHBOARD_PORT: Final = 8082
 # More than any one machine has use for: a slip of the finger should not start a thousand.
 WORKERS_MAX: Final = 32
 
+# Below the ports that systems give to outgoing connections: what looks free stays free.
+_PORTS: Final = range(20_000, 32_000)
+_TRIES: Final = 8
+_RANDOM: Final = random.SystemRandom()
 _READY: Final = re.compile(
     r"^ready: gRPC on .*:(?P<grpc>\d+), HTTP on .*:(?P<http>\d+),", re.MULTILINE
 )
 _ANY_PORTS: Final = {"SCHEDULER_GRPC_PORT": "0", "SCHEDULER_HTTP_PORT": "0"}
+_DASHBOARD_READY: Final = re.compile(r"^ready: dashboard on http://.*:(?P<port>\d+),", re.MULTILINE)
+_ANY_DASHBOARD_PORT: Final = {"DASHBOARD_PORT": "0"}
 _READY_SECONDS_MAX: Final = 30.0
 _STOP_SECONDS_MAX: Final = 10.0
 _LOG_LINES_SHOWN: Final = 20
@@ -42,8 +50,8 @@ def read_workers(text: str) -> int:
 
 
 def free_port(usual: int) -> int:
-    """The usual port if nothing listens on it, any free one otherwise."""
-    for port in (usual, 0):
+    """The usual port if nothing listens on it, any free one otherwise (or where it is 0)."""
+    for port in (*([usual] if usual else []), *_RANDOM.sample(_PORTS, _TRIES), 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -55,7 +63,7 @@ def free_port(usual: int) -> int:
 
 
 class LocalStack:
-    """A scheduler and `workers` workers, their logs in `logs`.
+    """A scheduler, `workers` workers and, if wanted, the dashboard; their logs are in `logs`.
 
     The ports are the usual ones where those are free, or any with `usual_ports` off. `environment`
     is added to this process's own, for every part.
@@ -68,8 +76,10 @@ class LocalStack:
         logs: Path,
         environment: dict[str, str] | None = None,
         usual_ports: bool = True,
+        dashboard: bool = False,
     ) -> None:
         self._workers = workers
+        self._has_dashboard = dashboard
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.environment = {
@@ -78,17 +88,21 @@ class LocalStack:
             "DTS_TASK_HUB_NAMES": "default",
             "SCHEDULER_HOST": "127.0.0.1",
             "SCHEDULER_DATA_DIR": str(logs / "data"),
+            "DASHBOARD_HOST": "127.0.0.1",
             **(environment or {}),
         }
         self._use_ports(
             free_port(GRPC_PORT if usual_ports else 0), free_port(HTTP_PORT if usual_ports else 0)
         )
+        self._use_dashboard_port(free_port(DASHBOARD_PORT if usual_ports else 0))
 
     def __enter__(self) -> Self:
         try:
             self.start_scheduler()
             for number in range(1, self._workers + 1):
                 self.start_worker(number)
+            if self._has_dashboard:
+                self.start_dashboard()
         except BaseException:
             self.stop()
             raise
@@ -103,16 +117,14 @@ class LocalStack:
         self.stop()
 
     def start_scheduler(self) -> None:
-        """Starts the scheduler and waits until it serves; raises `StackError`.
+        """Starts the scheduler and waits until it serves; raises `StackError`."""
+        ready = self._start("scheduler", _ANY_PORTS, _READY)
+        self._use_ports(int(ready["grpc"]), int(ready["http"]))
 
-        A port that looked free may be taken meanwhile: then it is asked to take any.
-        """
-        for ports in ({}, _ANY_PORTS):
-            if self._is_ready(self._spawn("scheduler", "services.scheduler", ports)):
-                return
-            if "cannot listen on" not in self.log_tail("scheduler"):
-                break
-        raise StackError(f"the scheduler did not start\n{self.log_tail('scheduler')}")
+    def start_dashboard(self) -> None:
+        """Starts the dashboard and waits until it serves; raises `StackError`."""
+        ready = self._start("dashboard", _ANY_DASHBOARD_PORT, _DASHBOARD_READY)
+        self._use_dashboard_port(int(ready["port"]))
 
     def start_worker(self, number: int) -> None:
         """Starts one more worker; it waits for the scheduler by itself."""
@@ -138,13 +150,27 @@ class LocalStack:
         return "\n".join(self.log_tail(name) for name in self._processes)
 
     def stop(self) -> None:
-        """Asks every part to stop, workers first; ends those that do not within 10 s."""
+        """Asks every part to stop, the scheduler last; ends those that do not within 10 s."""
         for is_scheduler in (False, True):
             _stop_all(
                 process
                 for name, process in self._processes.items()
                 if (name == "scheduler") == is_scheduler
             )
+
+    def _start(self, name: str, any_ports: dict[str, str], line: re.Pattern[str]) -> re.Match[str]:
+        """Starts a part and waits for its line; raises `StackError`.
+
+        A port that looked free may be taken meanwhile: then it is asked to take any.
+        """
+        for ports in ({}, any_ports):
+            process = self._spawn(name, f"services.{name}", ports)
+            ready = self._wait_until_ready(name, process, line)
+            if ready is not None:
+                return ready
+            if "cannot listen on" not in self.log_tail(name):
+                break
+        raise StackError(f"the {name} did not start\n{self.log_tail(name)}")
 
     def _spawn(
         self, name: str, module: str, environment: dict[str, str] | None = None
@@ -163,19 +189,18 @@ class LocalStack:
         self._processes[name] = process
         return process
 
-    def _is_ready(self, process: subprocess.Popen[bytes]) -> bool:
+    def _wait_until_ready(
+        self, name: str, process: subprocess.Popen[bytes], line: re.Pattern[str]
+    ) -> re.Match[str] | None:
         # Its own line and not its health check: on a port, somebody else may answer.
         deadline = time.monotonic() + _READY_SECONDS_MAX
-        log = self._logs / "scheduler.log"
+        log = self._logs / f"{name}.log"
         while time.monotonic() < deadline:
-            ready = _READY.search(log.read_text(errors="replace"))
-            if ready is not None:
-                self._use_ports(int(ready["grpc"]), int(ready["http"]))
-                return True
-            if process.poll() is not None:
-                return False
+            ready = line.search(log.read_text(errors="replace"))
+            if ready is not None or process.poll() is not None:
+                return ready
             time.sleep(0.02)
-        return False
+        return None
 
     def _use_ports(self, grpc_port: int, http_port: int) -> None:
         self.grpc_port, self.http_port = grpc_port, http_port
@@ -185,7 +210,13 @@ class LocalStack:
             "ENDPOINT": self.endpoint,
             "SCHEDULER_GRPC_PORT": str(grpc_port),
             "SCHEDULER_HTTP_PORT": str(http_port),
+            "SCHEDULER_HTTP_ENDPOINT": f"http://127.0.0.1:{http_port}",
         }
+
+    def _use_dashboard_port(self, port: int) -> None:
+        self.dashboard_port = port
+        self.dashboard = f"http://127.0.0.1:{port}"
+        self.environment["DASHBOARD_PORT"] = str(port)
 
 
 def _stop_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:

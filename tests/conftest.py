@@ -18,6 +18,7 @@ _OF_MAKE = (
     "ARGS",
     "BATCH_SIZE",
     "EMBEDDED",
+    "KEEP",
     "N",
     "ORDERS",
     "SEED",
