@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from scripts.local_stack import ROOT, LocalStack
+from tests.browser.packages import install
 from tests.browser.shop import HUBS, MUSEUM, SHOP, Shop, furnish_museum, furnish_shop, hub_named
 from tests.browser.watch import Watch
 from tests.conformance.hub import Hub
@@ -23,6 +24,19 @@ MS_MAX: Final = 15_000
 expect.set_options(timeout=MS_MAX)
 
 PageMaker = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory, *, in_ci: bool) -> Path:
+    """The folder in which axe and the type checker are installed."""
+    folder = tmp_path_factory.mktemp("packages")
+    reason = install(folder)
+    if reason is None:
+        return folder
+    text = f"nothing to check pages and modules with: {reason}"
+    if in_ci:
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
 
 
 @pytest.fixture(scope="session")
