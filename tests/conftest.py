@@ -28,10 +28,30 @@ for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_I
     os.environ.pop(_name, None)
 
 
+# What takes longest begins first, so that no process has it left when the others are done.
+_FIRST = ("tests/compose/", "tests/e2e/test_poison", "tests/simulation/", "tests/browser/")
+# These share what is costly or one of its kind: an engine, a browser with its stack.
+_TOGETHER = ("tests/compose/", "tests/browser/")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The conformance suite's other server."""
     parser.addoption("--endpoint", help="run tests/conformance against this scheduler, not ours")
     parser.addoption("--taskhub", default="default", help="the task hub to use at --endpoint")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says what stays in one process of `pytest -n`: a module, a tier, or a slow test alone."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, path in enumerate(_FIRST) if path in item.nodeid), len(_FIRST))
+
+    items.sort(key=rank)
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        group = next((path for path in _TOGETHER if path in module), module)
+        is_alone = item.get_closest_marker("slow") is not None
+        item.add_marker(pytest.mark.xdist_group(item.name if is_alone else group))
 
 
 @pytest.fixture(scope="session")
