@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -139,13 +138,3 @@ def new_context(browser: Browser, stack: LocalStack, watch: Watch) -> Iterator[A
 def page(new_context: Callable[..., BrowserContext]) -> Page:
     """A tab."""
     return new_context().new_page()
-
-
-def list_of(hub: str, query: str = "") -> str:
-    """The address of a hub's orchestrations."""
-    return f"/hubs/{hub}/orchestrations{query and '?' + query}"
-
-
-def instance(instance_id: str, tab: str = "", *, hub: str = SHOP) -> str:
-    """The address of an instance's page."""
-    return f"/hubs/{hub}/orchestrations/{quote(instance_id, safe='')}{tab and '?tab=' + tab}"
