@@ -1,0 +1,72 @@
+"""Times, durations, numbers and payloads as people read them.
+
+The browser's `clock.js` says the same in the same words: it goes on where the page was rendered.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_SECOND: Final = 1_000
+_MINUTE: Final = 60 * _SECOND
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_UNITS: Final = (("d", _DAY), ("h", _HOUR), ("m", _MINUTE), ("s", _SECOND))
+
+
+def parse_time(text: str) -> datetime:
+    """A time as the API writes it; raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def iso(moment: datetime) -> str:
+    """A time as the API reads it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def absolute(text: str) -> str:
+    """`2026-11-25 18:44:45.973 UTC`."""
+    moment = parse_time(text).astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{moment.microsecond // 1000:03d} UTC"
+
+
+def milliseconds(span: timedelta) -> int:
+    """A span, never negative: two machines' clocks may disagree."""
+    return max(0, span // timedelta(milliseconds=1))
+
+
+def duration(ms: int) -> str:
+    """`314 ms`, `4.77 s`, `1 m 0 s`, `2 h 5 m`, `3 d 4 h`."""
+    if ms < _SECOND:
+        return f"{ms} ms"
+    if ms < _MINUTE:
+        return f"{ms // 10 / 100:.2f} s"
+    if ms < _HOUR:
+        return f"{ms // _MINUTE} m {ms % _MINUTE // _SECOND} s"
+    if ms < _DAY:
+        return f"{ms // _HOUR} h {ms % _HOUR // _MINUTE} m"
+    return f"{ms // _DAY} d {ms % _DAY // _HOUR} h"
+
+
+def relative(text: str, now: datetime) -> str:
+    """`now`, `12 s ago`, `3 h ago`, `in 5 m`."""
+    past = (now - parse_time(text)) // timedelta(milliseconds=1)
+    for unit, size in _UNITS:
+        if abs(past) >= size:
+            number = f"{abs(past) // size} {unit}"
+            return f"{number} ago" if past > 0 else f"in {number}"
+    return "now"
+
+
+def number(value: int) -> str:
+    """`100,006`."""
+    return f"{value:,}"
+
+
+def pretty(text: str) -> str:
+    """A payload indented when it is JSON, and as it stands otherwise."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,162 @@
+// @ts-check
+/** Dialogs that ask: a title, what will happen, fields, and one button that does it. */
+import { ApiError } from "./api.js";
+import { fragment, html } from "./html.js";
+
+/**
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} label
+ * @property {"text" | "json" | "lines" | "time" | "check"} [kind]
+ * @property {string | boolean} [value]
+ * @property {string} [hint]
+ * @property {boolean} [required]
+ * @property {string[]} [suggestions]
+ *
+ * @typedef {Record<string, string | boolean>} Values of a field "check" a boolean, else a text
+ *
+ * @typedef {object} Question
+ * @property {string} title
+ * @property {string[]} [says] one paragraph each
+ * @property {Field[]} [fields]
+ * @property {string} confirm the label of the button
+ * @property {boolean} [danger]
+ */
+
+/** @param {Field} field */
+function control(field) {
+  const hint = field.hint ? `hint-${field.name}` : undefined;
+  const rest = html`id="field-${field.name}" name="${field.name}"`;
+  const described = hint && html` aria-describedby="${hint}"`;
+  const required = field.required && html` required`;
+  switch (field.kind) {
+    case "json":
+    case "lines":
+      return html`<textarea ${rest}${described}${required} spellcheck="false">${field.value}</textarea>`;
+    case "time":
+      return html`<input type="datetime-local" step="1" ${rest}${described} value="${field.value}">`;
+    default:
+      return html`<input ${rest}${described}${required} value="${field.value}" autocomplete="off"
+        spellcheck="false"${field.suggestions && html` list="list-${field.name}"`}>`;
+  }
+}
+
+/** @param {Field} field */
+function row(field) {
+  const hint = field.hint && html`<span class="caption" id="hint-${field.name}">${field.hint}</span>`;
+  if (field.kind === "check") {
+    return html`<div class="field"><label class="check"><input type="checkbox" name="${field.name}"
+      ${field.value && html`checked`}> ${field.label}</label>${hint}</div>`;
+  }
+  return html`<div class="field">
+    <label for="field-${field.name}">${field.label}${!field.required && html` <span class="muted">(optional)</span>`}</label>
+    ${control(field)}${hint}
+    ${field.suggestions && html`<datalist id="list-${field.name}">
+      ${field.suggestions.map((one) => html`<option value="${one}"></option>`)}</datalist>`}
+  </div>`;
+}
+
+/** @param {Question} question */
+function build(question) {
+  const danger = question.danger && "danger";
+  const made = fragment(html`<dialog aria-labelledby="dialog-title"><form method="dialog" novalidate>
+    <h2 id="dialog-title">${question.title}</h2>
+    ${question.says?.map((text) => html`<p>${text}</p>`)}
+    ${question.fields?.map(row)}
+    <p class="error" role="alert" hidden></p>
+    <div class="buttons">
+      <button type="button" class="button" data-cancel>Cancel</button>
+      <button class="button primary ${danger}" data-confirm>${question.confirm}</button>
+    </div>
+  </form></dialog>`);
+  return /** @type {HTMLDialogElement} */ (made.firstElementChild);
+}
+
+/**
+ * The values, or what is wrong with them.
+ *
+ * @param {HTMLFormElement} form
+ * @param {Field[]} fields
+ * @returns {{values: Values, problem: {field: Field, text: string} | null}}
+ */
+function read(form, fields) {
+  /** @type {Values} */
+  const values = {};
+  for (const field of fields) {
+    const input = /** @type {HTMLInputElement} */ (form.elements.namedItem(field.name));
+    const value = field.kind === "check" ? input.checked : input.value.trim();
+    values[field.name] = value;
+    if (field.required && value === "") return { values, problem: { field, text: "is needed" } };
+    if (field.kind !== "json" || value === "") continue;
+    try {
+      JSON.parse(String(value));
+    } catch (error) {
+      const text = `is no JSON: ${/** @type {Error} */ (error).message}`;
+      return { values, problem: { field, text } };
+    }
+  }
+  return { values, problem: null };
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} text
+ * @param {Field} [field]
+ */
+function showError(form, text, field) {
+  for (const invalid of form.querySelectorAll("[aria-invalid]")) invalid.removeAttribute("aria-invalid");
+  const place = /** @type {HTMLElement} */ (form.querySelector(".error"));
+  place.hidden = false;
+  place.textContent = text;
+  const input = field && form.querySelector(`[name="${field.name}"]`);
+  if (!(input instanceof HTMLElement)) return;
+  input.setAttribute("aria-invalid", "true");
+  input.focus();
+}
+
+/**
+ * Shows the question. `run` does it: while it runs nothing can be pressed, and when it raises an
+ * `ApiError` the dialog stays and says so.
+ *
+ * @template T
+ * @param {Question} question
+ * @param {(values: Values) => Promise<T> | T} run
+ * @returns {Promise<T | null>} null: the reader has thought better of it
+ */
+export function ask(question, run) {
+  const dialog = build(question);
+  const form = /** @type {HTMLFormElement} */ (dialog.querySelector("form"));
+  const confirm = /** @type {HTMLButtonElement} */ (dialog.querySelector("[data-confirm]"));
+  const cancel = /** @type {HTMLButtonElement} */ (dialog.querySelector("[data-cancel]"));
+  document.body.append(dialog);
+  dialog.showModal();
+  const first = form.querySelector("input, textarea");
+  /** @type {HTMLElement} */ (question.danger ? cancel : first ?? confirm).focus();
+  return new Promise((resolve) => {
+    /** @type {T | null} */
+    let result = null;
+    cancel.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(result);
+    });
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const { values, problem } = read(form, question.fields ?? []);
+      if (problem) {
+        showError(form, `${problem.field.label} ${problem.text}`, problem.field);
+        return;
+      }
+      confirm.disabled = true;
+      try {
+        result = await run(values);
+        dialog.close();
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        showError(form, error.message);
+      } finally {
+        confirm.disabled = false;
+      }
+    });
+  });
+}

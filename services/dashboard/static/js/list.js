@@ -1,0 +1,79 @@
+// @ts-check
+/** The list of orchestrations: filters by address, rows kept up to date, new ones offered. */
+import { bindFilters } from "./filters.js";
+import { merge, mergeRows } from "./merge.js";
+import { fetchPart, forgetPart } from "./part.js";
+import { keepPicking, picked } from "./pick.js";
+import { poll } from "./poll.js";
+import { go } from "./soft.js";
+
+/** Where the way back from an instance's page leads. */
+function rememberAddress() {
+  sessionStorage.setItem(`list:${document.body.dataset.hub}`, location.pathname + location.search);
+}
+
+/** @param {number} added */
+function offer(added) {
+  const button = document.getElementById("offer");
+  if (!button) return;
+  button.hidden = added === 0;
+  const text = `${added} new`;
+  if (added > 0 && button.textContent !== text) button.textContent = text;
+}
+
+/**
+ * Rows that are shown, alive, and no longer on the page that would be shown now.
+ *
+ * @param {string[]} ids
+ * @param {AbortSignal} signal
+ */
+async function followLost(ids, signal) {
+  const query = new URLSearchParams(ids.map((id) => ["id", id]));
+  const url = `${location.pathname}?${query}`;
+  const fresh = await fetchPart(url, signal);
+  forgetPart();
+  if (fresh) mergeRows(fresh);
+}
+
+/** @param {AbortSignal} signal */
+async function look(signal) {
+  const url = location.href;
+  const fresh = await fetchPart(url, signal);
+  if (!fresh || url !== location.href) return;
+  const { added, lost } = merge(fresh);
+  offer(added);
+  if (lost.length > 0) await followLost(lost, signal);
+}
+
+/** @param {MouseEvent} event */
+function onClick(event) {
+  const target = /** @type {Element} */ (event.target);
+  if (target.closest("#offer")) {
+    void go(location.href, { push: false });
+    return;
+  }
+  const link = target.closest("a");
+  if (!link || !link.closest("main") || event.button !== 0) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const more = event.shiftKey ? link.dataset.more : undefined;
+  if (link.pathname !== location.pathname || (event.shiftKey && !more)) return;
+  event.preventDefault();
+  void go(more ?? link.href);
+}
+
+const polling = poll(look);
+bindFilters((url) => void go(url));
+keepPicking();
+rememberAddress();
+document.addEventListener("click", onClick);
+window.addEventListener("popstate", () => void go(location.href, { push: false }));
+document.addEventListener("softload", () => {
+  forgetPart();
+  rememberAddress();
+});
+document.addEventListener("pickchange", () => {
+  const ids = picked();
+  const bar = document.getElementById("bulk");
+  if (ids.length === 0 && bar?.hidden) return;
+  void import("./bulk.js").then(({ showBar }) => showBar(picked(), polling.now));
+});

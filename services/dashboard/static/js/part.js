@@ -1,0 +1,29 @@
+// @ts-check
+/** The changing part of this page, as the server renders it; nothing when it has not changed. */
+import { refusal, request } from "./api.js";
+import { correctClock } from "./clock.js";
+import { parsePage } from "./html.js";
+
+/** @type {{url: string, etag: string | null}} */
+let last = { url: "", etag: null };
+
+/** Has the next call answer in any case. */
+export function forgetPart() {
+  last = { url: "", etag: null };
+}
+
+/**
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @returns {Promise<Document | null>} null: it is as it was
+ */
+export async function fetchPart(url, signal) {
+  const headers = new Headers({ "x-partial": "1" });
+  if (last.etag && last.url === url) headers.set("if-none-match", last.etag);
+  const response = await request(url, { headers, signal, cache: "no-store" });
+  if (response.status === 304) return null;
+  if (!response.ok) throw await refusal(response);
+  correctClock(response.headers.get("date"));
+  last = { url, etag: response.headers.get("etag") };
+  return parsePage(await response.text());
+}
