@@ -53,6 +53,7 @@ function fields(model, suggestions) {
 async function send(values) {
   const { tags, scheduledStartAt, ...texts } = values;
   const given = Object.entries(texts).filter(([, value]) => value !== "");
+  /** @type {Record<string, unknown>} */
   const body = Object.fromEntries(given);
   if (scheduledStartAt) body.scheduledStartAt = fromField(String(scheduledStartAt));
   if (tags) body.tags = tagsOf(String(tags));
