@@ -83,10 +83,10 @@ class _Scheduler:
             dynamic=settings.dynamic_task_hubs,
             on_failure=self._fail,
         )
-        service = TaskHubService(hubs, self._fail)
+        service = TaskHubService(hubs)
         server, grpc_port = _bind_grpc(settings, service)
         await server.start()
-        http.start(application(hubs, service.calls))
+        http.start(application(hubs, service.calls, settings.http_hosts))
         retention = asyncio.create_task(self._purge_finished(hubs))
         # For whoever started it, a person or a program, and so not a matter of the log's level.
         print(  # noqa: T201 - the line that tells of readiness

@@ -9,6 +9,7 @@ from services.shared.environment import Environment
 
 _HUB_NAMES: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(\s*,\s*[A-Za-z0-9][A-Za-z0-9_-]{0,63})*"
 _HOST: Final = r"[A-Za-z0-9:.\-]+"
+_HOST_NAMES: Final = r"[A-Za-z0-9._-]+(\s*,\s*[A-Za-z0-9._-]+)*"
 _PORT_MAX: Final = 65_535
 # The service's own default.
 _RETENTION_DAYS: Final = 30
@@ -24,6 +25,8 @@ class SchedulerSettings:
     host: str
     grpc_port: int
     http_port: int
+    # Names that the HTTP port is called by, beside those that can only mean this machine.
+    http_hosts: tuple[str, ...]
     data_dir: Path
     task_hubs: tuple[str, ...]
     dynamic_task_hubs: bool
@@ -41,6 +44,12 @@ class SchedulerSettings:
             pattern=_HUB_NAMES,
             allowed="task hub names separated by commas, such as default,orders",
         )
+        hosts = environment.text(
+            "SCHEDULER_HTTP_HOSTS",
+            "",
+            pattern=_HOST_NAMES,
+            allowed="host names separated by commas, such as tasks.example.com",
+        )
         settings = cls(
             host=environment.text(
                 "SCHEDULER_HOST",
@@ -54,6 +63,7 @@ class SchedulerSettings:
             http_port=environment.integer(
                 "SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX
             ),
+            http_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
             data_dir=environment.path("SCHEDULER_DATA_DIR") or Path("data"),
             task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
             dynamic_task_hubs=environment.flag("DTS_USE_DYNAMIC_TASK_HUBS"),

@@ -7,7 +7,8 @@ from typing import Final
 MEANINGS: Final[Mapping[str, str]] = {
     "SCHEDULER_HOST": "the address to listen on (127.0.0.1)",
     "SCHEDULER_GRPC_PORT": "the port of the Durable Task protocol; 0 takes a free one (8080)",
-    "SCHEDULER_HTTP_PORT": "the port of health and metrics; 0 takes a free one (8081)",
+    "SCHEDULER_HTTP_PORT": "the port of health, metrics and the management API (8081)",
+    "SCHEDULER_HTTP_HOSTS": "further names that this port is called by, separated by commas",
     "SCHEDULER_DATA_DIR": "where it keeps its data, one file per task hub (data)",
     "SCHEDULER_RETENTION_DAYS": "days that finished instances are kept; 0, or never (30)",
     "DTS_TASK_HUB_NAMES": "the task hubs that it serves, separated by commas (default)",

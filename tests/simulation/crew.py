@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 
-from services.scheduler.dispatch.dispatcher import activity_of
+from services.scheduler.dispatch.items import activity_of
 from services.scheduler.engine.protos import pb
 from services.scheduler.hub.work import WorkDesk
 from tests.simulation.calls import Calls

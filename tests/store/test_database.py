@@ -18,7 +18,10 @@ from services.scheduler.store.database import (
 )
 from services.scheduler.store.statements import SCHEMA
 
-TABLES = {"activities", "alarms", "entities", "histories", "instances", "messages", "operations"}
+TABLES = {
+    "activities", "alarms", "counts", "entities", "histories", "instances", "messages",
+    "operations",
+}  # fmt: skip
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> object:

@@ -6,7 +6,6 @@ streams is set apart: delayed, delivered alone, and given up in the end.
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -32,7 +31,6 @@ _DOUBLINGS_MAX: Final = 16
 # The loop's timers count whole milliseconds, and may be early by one.
 _TIMER_SECONDS_MIN: Final = 0.002
 _KINDS: Final = tuple(Kind)
-_ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
 class Dispatcher:
@@ -46,7 +44,7 @@ class Dispatcher:
         self._suspects: deque[tuple[int, Work]] = deque()
         self._leases: dict[str, Lease] = {}
         self._leased: dict[tuple[Kind, int], str] = {}
-        self._asleep: dict[tuple[Kind, int], asyncio.TimerHandle] = {}
+        self._asleep: dict[tuple[Kind, int], tuple[asyncio.TimerHandle, Work]] = {}
         self._abandoned: dict[tuple[Kind, int], int] = {}
         self._unreadable: dict[tuple[Kind, int], int] = {}
         self._count = 0
@@ -94,9 +92,9 @@ class Dispatcher:
             # Kept free for what will not come, it would never be given anything again.
             if stream.reserved_for == key:
                 stream.reserved_for = None
-        handle = self._asleep.pop(key, None)
-        if handle is not None:
-            handle.cancel()
+        asleep = self._asleep.pop(key, None)
+        if asleep is not None:
+            asleep[0].cancel()
 
     def _place(self, work: Work, order: int) -> None:
         if work.deliveries >= SUSPECT_DELIVERIES:
@@ -169,7 +167,8 @@ class Dispatcher:
             if self._waking is None:
                 self._waking = asyncio.get_running_loop().call_soon(self._wake)
 
-        self._asleep[work.key] = asyncio.get_running_loop().call_later(seconds, wake)
+        handle = asyncio.get_running_loop().call_later(seconds, wake)
+        self._asleep[work.key] = (handle, work)
 
     def _wake(self) -> None:
         self._waking = None
@@ -227,7 +226,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Ends the streams."""
         self._stopped = True
-        for handle in (*self._asleep.values(), self._suspect_timer, self._waking):
+        asleep = (handle for handle, _work in self._asleep.values())
+        for handle in (*asleep, self._suspect_timer, self._waking):
             if handle is not None:
                 handle.cancel()
         for stream in self._streams:
@@ -260,6 +260,14 @@ class Dispatcher:
         counts = self._shelves.count()
         for kind, _seq in (*self._asleep, *(work.key for _order, work in self._suspects)):
             counts[kind] += 1
+        return counts
+
+    def waiting_names(self) -> dict[tuple[Kind, str, str | None], int]:
+        """How much work is ready or asleep, by kind, name and version."""
+        counts = self._shelves.names()
+        asleep = (work for _handle, work in self._asleep.values())
+        for work in (*asleep, *(work for _order, work in self._suspects)):
+            counts[work.kind, work.name, work.version] += 1
         return counts
 
     def in_air(self) -> dict[Kind, int]:
@@ -388,9 +396,3 @@ def _roomiest(streams: Iterable[WorkerStream], kind: Kind, shelf: Shelf) -> Work
 def _suspect_seconds(work: Work) -> float:
     doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
     return float(min(_SUSPECT_SECONDS * 2**doublings, _SUSPECT_SECONDS_MAX))
-
-
-def activity_of(token: str) -> tuple[int, int] | None:
-    """The instance and the `seq` of the activity that a token names; None if it names none."""
-    named = _ACTIVITY_TOKEN.match(token)
-    return None if named is None else (int(named[1]), int(named[2]))

@@ -1,11 +1,14 @@
 """Work that is ready to be done, and the promise of one worker to do it."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from services.scheduler.dispatch.streams import WorkerStream
+
+_ACTIVITY_TOKEN: Final = re.compile(r"a([0-9]{1,18})\.([0-9]{1,18})-")
 
 
 class Kind(StrEnum):
@@ -59,3 +62,9 @@ class Lease:
     stream: "WorkerStream"
     size: int
     memo: Any
+
+
+def activity_of(token: str) -> tuple[int, int] | None:
+    """The instance and the `seq` of the activity that a token names; None if it names none."""
+    named = _ACTIVITY_TOKEN.match(token)
+    return None if named is None else (int(named[1]), int(named[2]))

@@ -5,6 +5,7 @@ are. A shelf that no worker accepts is set aside, until `look_again`.
 """
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 
 from services.scheduler.dispatch.items import Kind, Work
@@ -23,6 +24,8 @@ class Shelf:
     # Under which order it stands in the queue: any other entry there is an old one.
     queued: int | None = None
     is_aside: bool = False
+    # Entries that have not been withdrawn.
+    ready: int = 0
 
 
 class Shelves:
@@ -41,10 +44,21 @@ class Shelves:
 
     def count(self) -> dict[Kind, int]:
         """How much waits, by kind."""
-        counts = dict.fromkeys(Kind, 0)
-        for kind, _seq in self._ready:
-            counts[kind] += 1
-        return counts
+        return {
+            kind: sum(shelf.ready for shelf in shelves.values())
+            for kind, shelves in self._shelves.items()
+        }
+
+    def names(self) -> Counter[tuple[Kind, str, str | None]]:
+        """How much waits, by kind, name and version."""
+        return Counter(
+            {
+                (kind, *key): shelf.ready
+                for kind, shelves in self._shelves.items()
+                for key, shelf in shelves.items()
+                if shelf.ready
+            }
+        )
 
     def put(self, work: Work, order: int) -> None:
         """Makes an item ready; the lower its order, the sooner it goes."""
@@ -55,6 +69,7 @@ class Shelves:
         shelf = shelves.get(key)
         if shelf is None:
             shelf = shelves[key] = Shelf(kind, work.name, work.version)
+        shelf.ready += 1
         heapq.heappush(shelf.heap, (order, work.seq))
         if not shelf.is_aside and (shelf.queued is None or order < shelf.queued):
             self._queue(shelf, order)
@@ -63,15 +78,17 @@ class Shelves:
         """Keeps an item's place under what it is called now."""
         order, before = self._ready[work.key]
         if (before.name, before.version) != (work.name, work.version):
+            self._shelves[work.kind][before.name, before.version].ready -= 1
             self.put(work, order)
 
     def withdraw(self, key: tuple[Kind, int]) -> None:
         """Takes an item back, if it is there."""
         entry = self._ready.pop(key, None)
-        if entry is None or not self._aside:
+        if entry is None:
             return
         kind, work = key[0], entry[1]
         name = (work.name, work.version)
+        self._shelves[kind][name].ready -= 1
         shelf = self._aside.get((kind, name))
         if shelf is not None and self.head(shelf) is None:
             # Nobody may ever look again.
@@ -115,6 +132,7 @@ class Shelves:
     def pop(self, shelf: Shelf) -> tuple[int, Work]:
         """The oldest item of a shelf that holds something, with its order."""
         _order, seq = heapq.heappop(shelf.heap)
+        shelf.ready -= 1
         return self._ready.pop((shelf.kind, seq))
 
     def head(self, shelf: Shelf) -> int | None:

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.scheduler.dispatch.items import Kind, Lease
@@ -130,6 +131,8 @@ class WorkerStream:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        # By the wall clock, for people; who serves it knows.
+        self.connected_at: datetime | None = None
         # By the loop's clock.
         self.since = asyncio.get_running_loop().time()
         self.leases: dict[str, Lease] = {}

@@ -1,6 +1,5 @@
 """The unary calls of the service: each is one call of a hub."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,12 +12,9 @@ from services.scheduler.engine.status import Status
 from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
-from services.scheduler.store.statements import SQL
+from services.scheduler.hub.purges import purge_by_filter
 
-_PURGED_A_COMMIT: Final = 100
 _CLEANED_A_CALL: Final = 500
-# A call may take a second by default; it then says that it is not complete.
-_PURGE_SECONDS: Final = 20.0
 _TOKEN: Final = "completionToken"  # noqa: S105 - the name of a field
 
 
@@ -85,41 +81,17 @@ async def _purge(call: Call) -> pb.PurgeInstancesResponse:
     request: pb.PurgeInstancesRequest = call.request
     hub = call.hub()
     if request.WhichOneof("request") == "purgeInstanceFilter":
-        return await _purge_by_filter(hub, request)
+        purged, complete = await purge_by_filter(
+            hub, request.purgeInstanceFilter, recursive=request.recursive
+        )
+        return pb.PurgeInstancesResponse(
+            deletedInstanceCount=purged, isComplete=BoolValue(value=complete)
+        )
     batch = request.instanceBatch.instanceIds
     ids = limits.checked_batch(batch) if batch else [request.instanceId]
     purged = hub.hub.purge(ids, recursive=request.recursive)
     await hub.hub.durable()
     return pb.PurgeInstancesResponse(deletedInstanceCount=purged, isComplete=BoolValue(value=True))
-
-
-async def _purge_by_filter(
-    hub: OpenHub, request: pb.PurgeInstancesRequest
-) -> pb.PurgeInstancesResponse:
-    """Some at a time, so that others are served meanwhile; stops when its time is over."""
-    asked = request.purgeInstanceFilter
-    # Of any size: a time beyond any clock is one that nobody waits for.
-    end = time.monotonic() + (
-        asked.timeout.seconds + asked.timeout.nanos / 1e9
-        if asked.HasField("timeout")
-        else _PURGE_SECONDS
-    )
-    values = {**reads.purge_filter(asked), "after": 0, "limit": _PURGED_A_COMMIT}
-    purged = 0
-    while True:
-        rows = await hub.read(
-            lambda connection: connection.execute(SQL["purgeable"], values).fetchall()
-        )
-        if rows:
-            ids = [instance_id for _seq, instance_id in rows]
-            purged += hub.hub.purge(ids, recursive=request.recursive)
-            await hub.hub.durable()
-            values["after"] = rows[-1][0]
-        complete = len(rows) < _PURGED_A_COMMIT
-        if complete or time.monotonic() >= end:
-            return pb.PurgeInstancesResponse(
-                deletedInstanceCount=purged, isComplete=BoolValue(value=complete)
-            )
 
 
 async def _clean_entities(call: Call) -> pb.CleanEntityStorageResponse:

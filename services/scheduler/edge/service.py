@@ -5,11 +5,9 @@ else that is wrong, and so that work items go out as the bytes that they are.
 """
 
 import asyncio
-import contextlib
 import logging
-import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -36,11 +34,10 @@ if TYPE_CHECKING:
 
 
 class TaskHubService:
-    """The calls of all hubs of one scheduler. `fail` is told what nothing can go on after."""
+    """The calls of all hubs of one scheduler."""
 
-    def __init__(self, hubs: TaskHubs, fail: Callable[[BaseException], None]) -> None:
+    def __init__(self, hubs: TaskHubs) -> None:
         self._hubs = hubs
-        self._fail = fail
         self.calls: Counter[tuple[str, str]] = Counter()
 
     def handler(self) -> "grpc.GenericRpcHandler[Any, Any]":
@@ -62,7 +59,7 @@ class TaskHubService:
             try:
                 request = self._decoded(name, request_type, payload, context)
                 call = Call(hubs=self._hubs, task_hub=_task_hub_of(context), request=request)
-                with self._failing():
+                with self._hubs.failing():
                     response: bytes = (await answer(call)).SerializeToString()
             except CallError as error:
                 await self._refuse(name, error, context)
@@ -71,18 +68,6 @@ class TaskHubService:
             return response
 
         return serve
-
-    @contextlib.contextmanager
-    def _failing(self) -> Iterator[None]:
-        """Stops the scheduler at damage: what cannot be read is not served around."""
-        try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            # The hub was deleted while the call waited; damage is never told like this.
-            raise StoppingError from error
-        except sqlite3.Error as error:
-            self._fail(error)
-            raise
 
     def _decoded(
         self, name: str, request_type: type[Message], payload: bytes, context: "Context"
@@ -122,7 +107,7 @@ class TaskHubService:
         self.calls[name, "OK"] += 1
         # Asked for now: a call that has ended has no peer any more, and crashes who asks.
         worker = terms.worker_id or context.peer()
-        with self._failing():
+        with self._hubs.failing():
             stream = desk.connect(terms)
         log.info("worker %s connected", worker)
         pings = asyncio.create_task(_ping(stream))
@@ -131,7 +116,7 @@ class TaskHubService:
                 await context.write(item)
         finally:
             pings.cancel()
-            with self._failing():
+            with self._hubs.failing():
                 desk.disconnect(stream)
             log.info("worker %s disconnected", worker)
 
@@ -142,14 +127,14 @@ class TaskHubService:
             if not isinstance(request, pb.StreamInstanceHistoryRequest):
                 raise TypeError(request)
             hub = self._hubs.find(_task_hub_of(context))
-            with self._failing():
+            with self._hubs.failing():
                 instance = await hub.read(reads.find_history(request))
         except CallError as error:
             await self._refuse(name, error, context)
             raise
         after: int | None = -1
         while after is not None:
-            with self._failing():
+            with self._hubs.failing():
                 chunks, after = await hub.read(reads.history_page(instance, after))
             for chunk in chunks:
                 await context.write(chunk.SerializeToString())

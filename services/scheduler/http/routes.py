@@ -1,19 +1,40 @@
-"""What the HTTP port answers: health, the emulator's ping, and metrics."""
+"""What the HTTP port answers: health, the emulator's ping, metrics, and the management API."""
+
+from collections.abc import Sequence
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from services.scheduler.errors import CallError
+from services.scheduler.http import bulk, control, entities, instances, orchestrations, task_hubs
+from services.scheduler.http.endpoint import refuse_unrouted, routes_of
 from services.scheduler.http.metrics import Calls, registry_of
+from services.scheduler.http.openapi import document_of
+from services.scheduler.http.operations import Operation, encoded
 from services.scheduler.hub.hubs import TaskHubs
+from services.shared.web import EncodedPaths, Guard
+
+# In the order of the routes: what is named goes before `{instanceId}`.
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *task_hubs.OPERATIONS,
+    *orchestrations.OPERATIONS,
+    *bulk.OPERATIONS,
+    *instances.OPERATIONS,
+    *control.OPERATIONS,
+    *entities.OPERATIONS,
+)
 
 
-def application(hubs: TaskHubs, calls: Calls) -> Starlette:
-    """The application of one scheduler."""
+def application(hubs: TaskHubs, calls: Calls, hosts: Sequence[str] = ()) -> Starlette:
+    """The application of one scheduler; `hosts` are further names that it is called by."""
     registry = registry_of(hubs, calls)
+    document = encoded(document_of(OPERATIONS))
 
     async def healthz(_request: Request) -> Response:
         return Response(status_code=503 if hubs.stopping else 204)
@@ -29,10 +50,19 @@ def application(hubs: TaskHubs, calls: Calls) -> Starlette:
     async def metrics(_request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    return Starlette(
+    async def openapi(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    app = Starlette(
         routes=[
             Route("/healthz", healthz),
             Route("/v1/taskhubs/ping", ping),
             Route("/metrics", metrics),
-        ]
+            Route("/openapi.json", openapi),
+            *routes_of(hubs, OPERATIONS),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts), Middleware(EncodedPaths)],
+        exception_handlers={HTTPException: refuse_unrouted},
     )
+    app.router.redirect_slashes = False
+    return app

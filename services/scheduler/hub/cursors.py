@@ -16,26 +16,34 @@ def token(*position: Any) -> StringValue:  # noqa: ANN401 - numbers and texts
     return StringValue(value=base64.urlsafe_b64encode(text.encode()).decode())
 
 
-def position(token: str, kinds: tuple[type, ...]) -> list[Any] | None:
+def position(
+    token: str, kinds: tuple[type, ...], *, what: str = "continuation token"
+) -> list[Any] | None:
     """Where a page begins, None for the first; raises `BadRequestError` for no token of ours."""
     if not token:
         return None
     try:
         read = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError) as error:
-        raise BadRequestError(f"Invalid continuation token: {token[:80]!r}") from error
+        raise BadRequestError(f"Invalid {what}: {token[:80]!r}") from error
     if (
         not isinstance(read, list)
         or [type(part) for part in read] != list(kinds)
         or not all(map(_can_be_stored, read))
     ):
-        raise BadRequestError(f"Invalid continuation token: {token[:80]!r}")
+        raise BadRequestError(f"Invalid {what}: {token[:80]!r}")
     return read
 
 
 def _can_be_stored(part: int | str) -> bool:
-    """Whether SQLite can compare with it; ids are ASCII."""
-    return part.isascii() if isinstance(part, str) else abs(part) < 2**63
+    """Whether SQLite can compare with it."""
+    if isinstance(part, int):
+        return abs(part) < 2**63
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def page_size(asked: int) -> int:

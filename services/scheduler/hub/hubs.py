@@ -1,9 +1,10 @@
 """All task hubs that one scheduler serves; they never see one another."""
 
+import contextlib
 import logging
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from services.scheduler.clock import fresh_id, system_now
@@ -62,6 +63,18 @@ class TaskHubs:
                 raise StoppingError
             return self._open_hub(name)
         raise TaskHubNotFoundError(name)
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Stops the scheduler at damage: what cannot be read is not served around."""
+        try:
+            yield
+        except sqlite3.ProgrammingError as error:
+            # The hub was deleted while the call waited; damage is never told like this.
+            raise StoppingError from error
+        except sqlite3.Error as error:
+            self._on_failure(error)
+            raise
 
     def create(self, name: str, *, anew: bool) -> None:
         """Makes sure that a hub exists; `anew` sets aside what it holds."""

@@ -44,6 +44,7 @@ class OpenHub:
     ) -> None:
         """Opens the file and makes ready what is undone; raises `DataDirectoryError`."""
         self.name = name
+        self._run_id = ids()[:_RUN_ID_CHARS]
         self._connection = open_writer(file)
         self._checkpointer = Checkpointer(file, on_failure)
         self._readers = Readers(file)
@@ -54,7 +55,7 @@ class OpenHub:
             store.forget()
             executions.forget_all()
 
-        self.dispatcher = Dispatcher(run_id=ids()[:_RUN_ID_CHARS])
+        self.dispatcher = Dispatcher(run_id=self._run_id)
         self._commits = Commits(
             self._connection,
             in_air=lambda: self.dispatcher.leases,
@@ -86,6 +87,11 @@ class OpenHub:
     def commit_counts(self) -> CommitCounts:
         """What its commits came to."""
         return self._commits.counts
+
+    @property
+    def revision(self) -> str:
+        """What is committed, told apart from all else that this hub has held or will hold."""
+        return f"{self._run_id}-{self._commits.counts.commits}"
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """What a query reads of what is committed."""

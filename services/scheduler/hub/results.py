@@ -9,8 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from services.scheduler.dispatch.dispatcher import activity_of
-from services.scheduler.dispatch.items import Kind, Work
+from services.scheduler.dispatch.items import Kind, Work, activity_of
 from services.scheduler.engine import events, limits
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError, PayloadTooLargeError

@@ -27,6 +27,15 @@ def events_in(chunk: bytes) -> Sequence[pb.HistoryEvent]:
     return pb.OrchestratorRequest.FromString(chunk).pastEvents
 
 
+def event_slices(chunk: bytes) -> Iterator[bytes]:
+    """The bytes of each event of a stored chunk, none of them parsed."""
+    at = 0
+    while at < len(chunk):
+        length, at = _read_varint(chunk, at + 1)  # the tag of pastEvents has one byte
+        yield chunk[at : at + length]
+        at += length
+
+
 def orchestrator_item(head: pb.OrchestratorRequest, past: Iterable[bytes], token: str) -> bytes:
     """A work item for an orchestrator: `head` is all but the past events."""
     return _item(_ORCHESTRATOR_REQUEST, [head.SerializeToString(), *past], token)
@@ -73,3 +82,14 @@ def _varint(number: int) -> bytes:
         number >>= 7
     encoded.append(number)
     return bytes(encoded)
+
+
+def _read_varint(encoded: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = encoded[at]
+        number |= (byte & _SEVEN_BITS) << shift
+        at += 1
+        if not byte & _MORE:
+            return number, at
+        shift += 7

@@ -67,6 +67,7 @@ class WorkDesk:
     def connect(self, terms: Terms) -> WorkerStream:
         """A worker's new stream."""
         stream = self._parts.dispatcher.connect(terms)
+        stream.connected_at = self._parts.now()
         self.pump_when_durable()
         return stream
 

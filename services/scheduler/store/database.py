@@ -4,21 +4,22 @@ A file that is refused is left as it is: its header is read before SQLite may wr
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
 import struct
-from collections.abc import Mapping
+import time
 from pathlib import Path
 from typing import IO, Final
 
 from services.scheduler.errors import DataDirectoryError
-from services.scheduler.store.statements import SCHEMA
+from services.scheduler.store.statements import MIGRATIONS, SCHEMA
+
+log = logging.getLogger(__name__)
 
 # "DTHB": tells our files from other SQLite files.
 APPLICATION_ID: Final = 0x44544842
-SCHEMA_VERSION: Final = 1
-# From each earlier version to the next one; every version since 1 can be opened.
-MIGRATIONS: Final[Mapping[int, str]] = {}
+SCHEMA_VERSION: Final = 2
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
@@ -29,6 +30,7 @@ _APPLICATION_AT: Final = 68
 WAL_BYTES_KEPT: Final = 7 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 _BUSY_MS: Final = 5_000
+_OTHER_TABLES: Final = "its tables are not those of a task hub"
 
 
 class DataDirectory:
@@ -98,7 +100,7 @@ def open_writer(file: Path) -> sqlite3.Connection:
         # A thread of its own checkpoints, so that no commit pays for it.
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
-        _migrate(connection)
+        _migrate(connection, file)
         _check_schema(connection)
     except (sqlite3.Error, DataDirectoryError) as error:
         connection.close()
@@ -179,28 +181,51 @@ def _check_known(connection: sqlite3.Connection) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == SCHEMA_VERSION:
         _check_schema(connection)
-    elif version not in MIGRATIONS:
+    elif version in MIGRATIONS:
+        _check_outcome(connection, version)
+    else:
         raise DataDirectoryError(f"its schema {version} is unknown")
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _check_outcome(connection: sqlite3.Connection, version: int) -> None:
+    """Whether a migration would end well: tried on empty tables of the same make."""
+    trial = sqlite3.connect(":memory:")
+    try:
+        for name, sql in _objects(connection):
+            if not name.startswith("sqlite_"):
+                trial.execute(sql)
+        for step in range(version, SCHEMA_VERSION):
+            trial.executescript(MIGRATIONS[step])
+        _check_schema(trial)
+    except sqlite3.Error as error:
+        raise DataDirectoryError(_OTHER_TABLES) from error
+    finally:
+        trial.close()
+
+
+def _migrate(connection: sqlite3.Connection, file: Path) -> None:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version == SCHEMA_VERSION:
+        return
+    log.info("%s: from schema %d to %d; this may take a while", file, version, SCHEMA_VERSION)
+    begun = time.perf_counter()
     for step in range(version, SCHEMA_VERSION):
         connection.executescript(
             f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
         )
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    log.info("%s: migrated in %.1f s", file, time.perf_counter() - begun)
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:
     expected = sqlite3.connect(":memory:")
     expected.executescript(SCHEMA)
     if _objects(connection) != _objects(expected):
-        raise DataDirectoryError("its tables are not those of a task hub")
+        raise DataDirectoryError(_OTHER_TABLES)
     expected.close()
 
 
 def _objects(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     return connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type <> 'table', name"
     ).fetchall()

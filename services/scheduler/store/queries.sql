@@ -53,7 +53,7 @@ UPDATE instances SET updated_at = :now WHERE seq = :seq;
 DELETE FROM instances WHERE seq = ?;
 
 -- name: children_of
-SELECT seq, instance_id, status FROM instances WHERE parent_id = ? ORDER BY seq;
+SELECT seq, instance_id, status FROM instances WHERE parent_id = ? ORDER BY created_at, seq;
 
 -- name: instances_with_work
 SELECT i.seq, i.name, i.version, i.deliveries, i.status, min(m.seq) AS head
@@ -247,3 +247,54 @@ SELECT e.seq, e.section FROM entities e
 WHERE e.section IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM instances i WHERE i.instance_id = e.owner AND i.completed_at IS NULL)
 ORDER BY e.seq LIMIT ?;
+
+-- name: counts
+SELECT kind, status, number FROM counts ORDER BY kind, status;
+
+-- name: names
+-- Jumps from one name to the next one: it costs as much as there are names, however many instances.
+WITH RECURSIVE found (is_root, name) AS (
+  VALUES (0, ''), (1, '')
+  UNION ALL
+  SELECT f.is_root, (
+    SELECT i.name FROM instances i INDEXED BY instances_by_name
+    WHERE (i.parent_id IS NULL) = f.is_root AND i.name > f.name ORDER BY i.name LIMIT 1)
+  FROM found f WHERE f.name IS NOT NULL
+  LIMIT :limit * 2 + 2
+)
+SELECT DISTINCT name FROM found WHERE name <> '' ORDER BY name LIMIT :limit;
+
+-- name: sizes_of
+SELECT coalesce(length(CAST(input AS BLOB)), 0), coalesce(length(CAST(output AS BLOB)), 0)
+FROM instances WHERE seq = ?;
+
+-- name: history_size
+SELECT coalesce(sum(events), 0), coalesce(sum(iif(turn < :turn, events, 0)), 0),
+  coalesce(max(turn) + 1, 0)
+FROM histories WHERE instance = :instance;
+
+-- name: history_turns
+SELECT turn, events FROM histories WHERE instance = ? ORDER BY turn;
+
+-- name: history_chunk
+SELECT chunk FROM histories WHERE instance = ? AND turn = ?;
+
+-- name: list_entities
+SELECT e.seq, e.entity_id, iif(:full, e.state, NULL), e.modified_at, e.section, e.owner,
+  e.deliveries, (SELECT count(*) FROM operations o WHERE o.entity = e.seq) AS backlog,
+  coalesce(length(CAST(e.state AS BLOB)), 0) AS bytes
+FROM entities e
+WHERE e.entity_id > :after AND e.entity_id >= :prefix AND e.entity_id < :above
+  AND (:modified_from IS NULL OR e.modified_at >= :modified_from)
+  AND (:modified_to IS NULL OR e.modified_at < :modified_to)
+  AND (:transient OR e.state IS NOT NULL)
+ORDER BY e.entity_id LIMIT :limit;
+
+-- name: count_entities
+SELECT count(*) FROM (
+  SELECT 1 FROM entities e
+  WHERE e.entity_id >= :prefix AND e.entity_id < :above
+    AND (:modified_from IS NULL OR e.modified_at >= :modified_from)
+    AND (:modified_to IS NULL OR e.modified_at < :modified_to)
+    AND (:transient OR e.state IS NOT NULL)
+  LIMIT :limit);

@@ -22,9 +22,41 @@ CREATE TABLE instances (
   trace BLOB, -- OrchestrationTraceContext, as the last turn left it
   deliveries INTEGER NOT NULL DEFAULT 0 -- that ended their stream, running
 ) STRICT;
-CREATE INDEX instances_by_parent ON instances (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX instances_by_parent ON instances (parent_id, created_at)
+  WHERE parent_id IS NOT NULL;
 CREATE INDEX instances_by_completion ON instances (completed_at, instance_id)
   WHERE completed_at IS NOT NULL;
+
+-- What lists are sorted and filtered by. Each begins with whether an instance is a root, so that
+-- sub-orchestrations, most of all instances, can be hidden; a list of both merges the two halves.
+-- Only `updated_at` changes with every turn.
+CREATE INDEX instances_by_creation ON instances (parent_id IS NULL, created_at);
+CREATE INDEX instances_by_update ON instances (parent_id IS NULL, updated_at);
+CREATE INDEX instances_by_status ON instances (parent_id IS NULL, status, created_at);
+CREATE INDEX instances_by_name ON instances (parent_id IS NULL, name, created_at);
+
+-- How many there are, kept by triggers: part of whatever transaction changes it.
+CREATE TABLE counts (
+  kind TEXT NOT NULL, -- root, child, or entity (those that hold a state)
+  status INTEGER NOT NULL, -- the protocol's numbers, 0 for entities
+  number INTEGER NOT NULL,
+  PRIMARY KEY (kind, status)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER instance_added AFTER INSERT ON instances BEGIN
+  INSERT INTO counts VALUES (iif(new.parent_id IS NULL, 'root', 'child'), new.status, 1)
+  ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER instance_removed AFTER DELETE ON instances BEGIN
+  UPDATE counts SET number = number - 1
+  WHERE kind = iif(old.parent_id IS NULL, 'root', 'child') AND status = old.status;
+END;
+CREATE TRIGGER instance_changed AFTER UPDATE OF status ON instances
+WHEN new.status <> old.status BEGIN
+  UPDATE counts SET number = number - 1
+  WHERE kind = iif(old.parent_id IS NULL, 'root', 'child') AND status = old.status;
+  INSERT INTO counts VALUES (iif(new.parent_id IS NULL, 'root', 'child'), new.status, 1)
+  ON CONFLICT DO UPDATE SET number = number + 1;
+END;
 
 -- What each turn added, as bytes of an OrchestratorRequest that holds pastEvents and nothing else:
 -- the history of a work item is these, joined.
@@ -91,3 +123,16 @@ CREATE TABLE operations (
 CREATE INDEX operations_by_owner ON operations (entity, owner, seq)
   WHERE owner IS NOT NULL AND section IS NULL;
 CREATE INDEX operations_by_section ON operations (section) WHERE section IS NOT NULL;
+
+-- An entity exists while it holds a state.
+CREATE TRIGGER entity_added AFTER INSERT ON entities WHEN new.state IS NOT NULL BEGIN
+  INSERT INTO counts VALUES ('entity', 0, 1) ON CONFLICT DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER entity_removed AFTER DELETE ON entities WHEN old.state IS NOT NULL BEGIN
+  UPDATE counts SET number = number - 1 WHERE kind = 'entity' AND status = 0;
+END;
+CREATE TRIGGER entity_changed AFTER UPDATE OF state ON entities
+WHEN (new.state IS NULL) <> (old.state IS NULL) BEGIN
+  INSERT INTO counts VALUES ('entity', 0, iif(new.state IS NULL, -1, 1))
+  ON CONFLICT DO UPDATE SET number = number + excluded.number;
+END;

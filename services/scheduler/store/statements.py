@@ -1,17 +1,23 @@
-"""Reads the statements of `queries.sql` by their names."""
+"""Reads the statements of `queries.sql` by their names, the schema, and the migrations."""
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
 _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
+def _text_of(file: str) -> str:
+    return resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+
+
 def _read() -> dict[str, str]:
-    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
-    parts = _NAME.split(text)[1:]
+    parts = _NAME.split(_text_of("queries.sql"))[1:]
     return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
 SQL: Final = _read()
-SCHEMA: Final = resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+SCHEMA: Final = _text_of("schema.sql")
+# From each earlier version to the next one; every version since 1 can be opened.
+MIGRATIONS: Final[Mapping[int, str]] = {1: _text_of("migrations/from_1.sql")}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.scheduler.dispatch.dispatcher import Dispatcher, activity_of
-from services.scheduler.dispatch.items import Kind, Work
+from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.dispatch.items import Kind, Work, activity_of
 from services.scheduler.engine.protos import pb
 from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of
 from tests.unit.dispatch.virtual_time import in_virtual_time

@@ -1,0 +1,184 @@
+"""Entities: lists, one of them with its queue, and signals."""
+
+import sqlite3
+from typing import Any, Final
+
+from services.scheduler.engine.limits import PAGE_BYTES_MAX, check_entity_id
+from services.scheduler.engine.protos import pb
+from services.scheduler.errors import NotFoundError
+from services.scheduler.http import replies
+from services.scheduler.http.asks import EntityFilter, QueryEntities, SignalEntity
+from services.scheduler.http.instances import revision
+from services.scheduler.http.models import micros_of
+from services.scheduler.http.operations import Ask, Operation, Reply, encoded, reply
+from services.scheduler.http.orchestrations import text
+from services.scheduler.http.states import Json, counts, time_of
+from services.scheduler.hub.cursors import position, token
+from services.scheduler.store.rows import entity_row
+from services.scheduler.store.statements import SQL
+
+_PATH: Final = "/v1/taskhubs/entities"
+_QUEUE_SHOWN_MAX: Final = 100
+_COUNTED_MAX: Final = 10_000
+# Ids are printable ASCII: this is above all of them.
+_ABOVE: Final = "\x7f"
+_BYTES_AT: Final = 8
+
+
+async def _query(ask: Ask) -> Reply:
+    body: QueryEntities = ask.body
+    after = position(body.pagination.cursor or "", (str,), what="cursor")
+    size = body.pagination.count
+    values = _values(body.filter) | {
+        "after": after[0] if after else "",
+        "full": "state" in body.fields,
+        "limit": size + 1,
+    }
+
+    def read(connection: sqlite3.Connection) -> Reply:
+        written: list[bytes] = []
+        filled, last, behind = 0, "", None
+        for raw in connection.execute(SQL["list_entities"], values):
+            if len(written) == size or filled > PAGE_BYTES_MAX:
+                behind = token(last).value
+                break
+            document = _entity(raw)
+            if values["full"]:
+                document["state"] = raw[2]
+            written.append(encoded(document))
+            filled += len(written[-1])
+            last = document["instanceId"]
+        rest = {"nextCursor": behind, **_total(connection, values, body.filter)}
+        return Reply(body=b'{"entities":[' + b",".join(written) + b"]," + encoded(rest)[1:])
+
+    return await ask.hub.read(read)
+
+
+def _values(asked: EntityFilter) -> Json:
+    prefix = asked.instance_id_prefix or ""
+    return {
+        "prefix": prefix,
+        "above": prefix + _ABOVE,
+        "modified_from": micros_of(asked.modified_from),
+        "modified_to": micros_of(asked.modified_to),
+        "transient": asked.include_transient,
+    }
+
+
+def _total(connection: sqlite3.Connection, values: Json, asked: EntityFilter) -> Json:
+    if asked == EntityFilter():
+        _numbers, entities = counts(connection.execute(SQL["counts"]).fetchall())
+        return {"totalCount": entities, "totalIsExact": True}
+    limit = {"limit": _COUNTED_MAX + 1}
+    (number,) = connection.execute(SQL["count_entities"], values | limit).fetchone()
+    return {"totalCount": min(number, _COUNTED_MAX), "totalIsExact": number <= _COUNTED_MAX}
+
+
+def _entity(raw: tuple[Any, ...]) -> Json:
+    row = entity_row(raw)
+    name, _separator, key = row.entity.entity_id[1:].partition("@")
+    return {
+        "instanceId": row.entity.entity_id,
+        "name": name,
+        "key": key,
+        "lastModifiedAt": time_of(row.modified_at),
+        "backlogQueueSize": row.backlog,
+        "lockedBy": row.entity.owner,
+        "stateBytes": raw[_BYTES_AT],
+    }
+
+
+def _entity_id(ask: Ask) -> str:
+    entity_id = ask.path["instanceId"]
+    check_entity_id(entity_id)
+    return entity_id
+
+
+async def _get(ask: Ask) -> Reply:
+    entity_id = _entity_id(ask)
+    values = {
+        "after": "",
+        "prefix": entity_id,
+        "above": entity_id + "\0",
+        "modified_from": None,
+        "modified_to": None,
+        "transient": True,
+        "full": True,
+        "limit": 1,
+    }
+
+    def read(connection: sqlite3.Connection) -> Reply:
+        raw = connection.execute(SQL["list_entities"], values).fetchone()
+        if raw is None:
+            raise NotFoundError(f"Entity not found: {entity_id}")
+        limit = (raw[0], _QUEUE_SHOWN_MAX)
+        queue = connection.execute(SQL["load_operations"], limit).fetchall()
+        shown = [_queued(pb.HistoryEvent.FromString(blob)) for _seq, _section, blob in queue]
+        return reply({**_entity(raw), "state": raw[2], "queue": shown})
+
+    return await ask.hub.read(read)
+
+
+def _queued(event: pb.HistoryEvent) -> Json:
+    if event.HasField("entityLockRequested"):
+        lock = event.entityLockRequested
+        return {
+            "operation": None,
+            "isLockRequest": True,
+            "requestId": lock.criticalSectionId,
+            "callerInstanceId": lock.parentInstanceId.value or None,
+        }
+    called = event.HasField("entityOperationCalled")
+    sent = event.entityOperationCalled if called else event.entityOperationSignaled
+    return {
+        "operation": sent.operation,
+        "isLockRequest": False,
+        "requestId": sent.requestId,
+        "callerInstanceId": (event.entityOperationCalled.parentInstanceId.value or None)
+        if called
+        else None,
+    }
+
+
+async def _signal(ask: Ask) -> Reply:
+    body: SignalEntity = ask.body
+    entity_id = _entity_id(ask)
+    request = pb.SignalEntityRequest(
+        instanceId=entity_id, name=body.operation, input=text(body.input)
+    )
+    ask.hub.hub.signal_entity(request)
+    await ask.hub.hub.durable()
+    return reply({"instanceId": entity_id})
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path=f"{_PATH}/query",
+        name="queryEntities",
+        summary="A page of entities, in the order of their ids.",
+        takes=QueryEntities,
+        answer=_query,
+        gives=replies.EntityList,
+        revision=revision,
+    ),
+    Operation(
+        method="GET",
+        path=f"{_PATH}/{{instanceId}}",
+        name="getEntity",
+        summary="One entity, with its state and the head of its queue.",
+        answer=_get,
+        gives=replies.EntityDetail,
+        revision=revision,
+    ),
+    Operation(
+        method="POST",
+        path=f"{_PATH}/{{instanceId}}/signal",
+        name="signalEntity",
+        summary="Queues an operation that nobody waits for.",
+        takes=SignalEntity,
+        answer=_signal,
+        gives=replies.Signaled,
+        status=202,
+    ),
+)

@@ -1,0 +1,79 @@
+"""What an operation of the management API is: its address, what it takes, what it gives."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from services.scheduler.http.asks import NoParameters, Parameters
+from services.scheduler.http.models import Model
+from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.opened import OpenHub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request that has been read and is well formed."""
+
+    hubs: TaskHubs
+    # The one that its header names, where the operation is about one.
+    task_hub: OpenHub | None
+    # The parts of its path, as they were meant.
+    path: Mapping[str, str]
+    parameters: Any
+    body: Any
+
+    @property
+    def hub(self) -> OpenHub:
+        """The hub that its header names."""
+        if self.task_hub is None:
+            raise AssertionError("an operation of no task hub asks for one")
+        return self.task_hub
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """JSON, as it goes out."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def reply(document: Any, **headers: str) -> Reply:  # noqa: ANN401 - any JSON
+    """The reply that says this."""
+    return Reply(
+        body=encoded(document),
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+def encoded(document: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """JSON in UTF-8."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path. `{name}` in a path is one percent-encoded segment."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    answer: Callable[[Ask], Awaitable[Reply]]
+    gives: type[BaseModel]
+    takes: type[Model] | None = None
+    parameters: type[Parameters] = NoParameters
+    status: int = 200
+    is_of_hub: bool = True
+    # What its reply depends on, known without reading: nothing is read for who has that already.
+    revision: Callable[[Ask], str] | None = None
+    # For a reply that is made of what is in memory.
+    is_tagged_by_body: bool = False
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether its replies carry an ETag."""
+        return self.revision is not None or self.is_tagged_by_body
