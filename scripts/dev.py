@@ -8,18 +8,19 @@ from typing import Final
 
 from honcho import manager as honcho
 
-from scripts.local_stack import ROOT, StackError, read_workers
+from scripts.local_stack import DASHBOARD_PORT, ROOT, StackError, free_port, read_workers
 from services.shared.connection import read_connection
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 
 _INTERRUPTED: Final = 130
+_PORT_MAX: Final = 65_535
 # Longer than a worker's own grace is by default.
 _GRACE_SECONDS: Final = 35
 
 
 def main() -> int:
-    """Runs scheduler and workers with prefixed logs; 0 after Ctrl-C, else the first one's code."""
+    """Runs every part with a prefixed log; 0 after Ctrl-C, else the first one's code."""
     try:
         workers = read_workers(sys.argv[1] if len(sys.argv) > 1 else "2")
         environment = _environment()
@@ -33,6 +34,8 @@ def main() -> int:
     manager = honcho.Manager()
     parts = {"scheduler": "services.scheduler"}
     parts |= {f"worker-{number}": "services.worker" for number in range(1, workers + 1)}
+    # Its line of readiness is the link.
+    parts["dashboard"] = "services.dashboard"
     for name, module in parts.items():
         manager.add_process(name, _python(module), env=environment, cwd=str(ROOT))
     manager.loop()
@@ -40,13 +43,23 @@ def main() -> int:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, in which the workers look for the scheduler where it is, and for a hub of it."""
+    """Ours, in which the others look for the scheduler where it is, and for a hub of it."""
     environment = Environment.of_process()
     connection = read_connection(environment)
-    port = environment.integer("SCHEDULER_GRPC_PORT", 8080, minimum=1, maximum=65_535)
+    grpc_port = environment.integer("SCHEDULER_GRPC_PORT", 8080, minimum=1, maximum=_PORT_MAX)
+    http_port = environment.integer("SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX)
+    # A port that nobody asked for is no reason to stop.
+    dashboard_port = environment.optional("DASHBOARD_PORT") or str(free_port(DASHBOARD_PORT))
     hubs = environment.optional("DTS_TASK_HUB_NAMES") or connection.taskhub
     environment.check()
-    return os.environ | {"ENDPOINT": f"http://localhost:{port}", "DTS_TASK_HUB_NAMES": hubs}
+    http_port = http_port or free_port(0)
+    return os.environ | {
+        "ENDPOINT": f"http://localhost:{grpc_port}",
+        "SCHEDULER_HTTP_PORT": str(http_port),
+        "SCHEDULER_HTTP_ENDPOINT": f"http://localhost:{http_port}",
+        "DASHBOARD_PORT": dashboard_port,
+        "DTS_TASK_HUB_NAMES": hubs,
+    }
 
 
 def _python(module: str) -> str:

@@ -11,6 +11,7 @@ README: Final = (ROOT / "README.md").read_text()
 RUN_ALONE: Final = frozenset(
     {
         "make demo",
+        "make demo KEEP=1",
         "make demo ORDERS=orders/sample.jsonl WORKERS=4 BATCH_SIZE=5",
         "make dev",
         "make submit LOCAL=1",

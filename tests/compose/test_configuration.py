@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from services.client.settings import ClientSettings
+from services.dashboard.settings import DashboardSettings
 from services.scheduler.settings import SchedulerSettings
 from services.shared.environment import Environment
 from services.worker.settings import WorkerSettings
@@ -11,14 +12,23 @@ from tests.compose.compose_stack import BASE, EMBEDDED, environment_with, run
 
 pytestmark = pytest.mark.usefixtures("compose_command")
 
-OURS = [(BASE, "worker"), (BASE, "client"), (EMBEDDED, "scheduler"), (EMBEDDED, "worker")]
+OURS = [
+    (BASE, "worker"),
+    (BASE, "client"),
+    (EMBEDDED, "scheduler"),
+    (EMBEDDED, "worker"),
+    (EMBEDDED, "dashboard"),
+]
 DECIDED_BY_THE_CONTAINER = {
     "RUNS_IN_CONTAINER",
     "WORKER_STATE_FILE",
     "SCHEDULER_HOST",
     "SCHEDULER_GRPC_PORT",
     "SCHEDULER_HTTP_PORT",
+    "SCHEDULER_HTTP_ENDPOINT",
     "SCHEDULER_DATA_DIR",
+    "DASHBOARD_HOST",
+    "DASHBOARD_PORT",
     "DTS_TASK_HUB_NAMES",
 }
 AZURE = {
@@ -125,7 +135,8 @@ def test_another_python_is_one_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "name"), [(BASE, "worker"), (EMBEDDED, "worker"), (EMBEDDED, "scheduler")]
+    ("files", "name"),
+    [(BASE, "worker"), (EMBEDDED, "worker"), (EMBEDDED, "scheduler"), (EMBEDDED, "dashboard")],
 )
 def test_health_is_asked_of_our_own_code(files: tuple[str, ...], name: str) -> None:
     test = configured(files)[name]["healthcheck"]["test"]
@@ -154,10 +165,16 @@ def test_a_setting_that_is_unset_stays_unset_in_the_container() -> None:
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("worker", WorkerSettings), ("client", ClientSettings), ("scheduler", SchedulerSettings)],
+    [
+        ("worker", WorkerSettings),
+        ("client", ClientSettings),
+        ("scheduler", SchedulerSettings),
+        ("dashboard", DashboardSettings),
+    ],
 )
 def test_every_setting_of_a_service_reaches_it_unless_its_container_decides_it(
-    name: str, settings: type[WorkerSettings | ClientSettings | SchedulerSettings]
+    name: str,
+    settings: type[WorkerSettings | ClientSettings | SchedulerSettings | DashboardSettings],
 ) -> None:
     environment = Environment({})
     settings.read(environment)
@@ -196,3 +213,15 @@ def test_our_own_scheduler_takes_the_place_of_the_emulator() -> None:
     assert (data["type"], data["source"], data["target"]) == ("volume", "scheduler-data", "/data")
     assert scheduler["stop_grace_period"] == "15s"
     assert scheduler["restart"] == "unless-stopped"
+
+
+def test_the_dashboard_stands_beside_our_own_scheduler_only() -> None:
+    dashboard = configured(EMBEDDED, TASKHUB="orders", DASHBOARD_PORT="3")["dashboard"]
+    assert dashboard["environment"] == {
+        "SCHEDULER_HTTP_ENDPOINT": "http://scheduler:8081",
+        "TASKHUB": "orders",
+    }
+    assert published(dashboard) == [("127.0.0.1", "3", 8082)]
+    assert "volumes" not in dashboard
+    assert dashboard["restart"] == "unless-stopped"
+    assert "dashboard" not in configured()

@@ -2,7 +2,9 @@ import pytest
 
 from tests.compose.compose_stack import ComposeStack, docker, inspect
 
-SERVICES = pytest.mark.parametrize("service", ["worker", "client", "scheduler"])
+SERVICES = pytest.mark.parametrize("service", ["worker", "client", "scheduler", "dashboard"])
+# What an entry point loads only once its settings are good.
+LOADED = {"dashboard": "services.dashboard.app, jinja2, uvicorn"}
 HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true")
 
 
@@ -49,8 +51,9 @@ def test_an_image_holds_no_history_and_no_cache(stack: ComposeStack, service: st
 
 @SERVICES
 def test_everything_is_compiled_beforehand(stack: ComposeStack, service: str) -> None:
+    loaded = LOADED.get(service, "durabletask.client")
     program = (
-        f"import os, sys, services.{service}.__main__, durabletask.client\n"
+        f"import os, sys, services.{service}.__main__, {loaded}\n"
         "for module in list(sys.modules.values()):\n"
         "    cached = getattr(module, '__cached__', None)\n"
         "    if cached and not os.path.exists(cached): print(module.__name__)\n"
@@ -71,3 +74,15 @@ def test_nothing_of_an_image_can_be_changed_by_its_service(
     allowed = {"/data"} if service == "scheduler" else set()
     world = {"/var/tmp", "/run/lock", "/var/lock", "/dev/shm", "/dev/mqueue"}  # noqa: S108 - the image's own
     assert set(found.split()) - world == allowed
+
+
+def test_the_dashboards_image_holds_all_of_its_pages(stack: ComposeStack) -> None:
+    package = stack.root / "services" / "dashboard"
+    wanted = {
+        path.relative_to(stack.root).as_posix()
+        for folder in ("static", "templates")
+        for path in (package / folder).rglob("*")
+        if path.is_file()
+    }
+    there = "find services/dashboard/static services/dashboard/templates -type f"
+    assert set(shell(stack, "dashboard", there).split()) == wanted

@@ -44,7 +44,7 @@ def test_down_keeps_the_data_and_clean_leaves_nothing(new_stack: StackMaker) -> 
         assert left_of(stack, "network") == []
         [volume] = left_of(stack, "volume")
         assert volume == f"{stack.project}_scheduler-data"
-        assert len(left_of(stack, "image")) == 3
+        assert len(left_of(stack, "image")) == 4
 
         assert stack.script("clean").code == 0
         assert left_of(stack, "volume") == []

@@ -6,6 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -32,6 +33,11 @@ def client(stack: ComposeStack, *arguments: str) -> Any:
     return json.loads(stack.compose(*command, TASKHUB=SAID_TO_UP["TASKHUB"]))
 
 
+def containers_of(stack: ComposeStack) -> list[str]:
+    services = ("scheduler", "worker", "dashboard")
+    return [container for service in services for container in stack.containers(service)]
+
+
 def environment_of(container: str) -> set[str]:
     return set(inspect("container", container)["Config"]["Env"])
 
@@ -47,15 +53,15 @@ def revenue_of(path: Path, failed: set[str]) -> dict[str, str]:
 
 
 def test_up_ends_when_every_part_is_healthy(stack: ComposeStack) -> None:
-    containers = [*stack.containers("scheduler"), *stack.containers("worker")]
-    assert len(containers) == 3
+    containers = containers_of(stack)
+    assert len(containers) == 4
     assert {inspect("container", one)["State"]["Health"]["Status"] for one in containers} == {
         "healthy"
     }
 
 
 def test_what_runs_is_locked_down(stack: ComposeStack) -> None:
-    for container in [*stack.containers("scheduler"), *stack.containers("worker")]:
+    for container in containers_of(stack):
         host = inspect("container", container)["HostConfig"]
         assert host["ReadonlyRootfs"] is True
         assert host["CapDrop"] == ["ALL"]
@@ -86,6 +92,22 @@ def test_the_sample_is_submitted_and_its_summary_adds_up(stack: ComposeStack) ->
     assert sum(summary["by_status"].values()) == total
     assert summary["by_status"]["failed"] == summary["failures_total"] == len(failed)
     assert summary["revenue"] == revenue_of(sample, failed)
+
+
+def test_the_dashboard_lists_the_run_through_the_port_that_up_tells(
+    stack: ComposeStack, tmp_path: Path
+) -> None:
+    orders = write_orders(tmp_path / "listed.csv", 3)
+    instance_id = stack.submit(ORDERS=str(orders))["instance_id"]
+    up = stack.script("up", EMBEDDED="1", **SAID_TO_UP)
+    told = re.search(r"^  dashboard +(http://localhost:\d+)$", up.out, flags=re.MULTILINE)
+    assert told is not None, up.out
+    with urlopen(f"{told[1]}/", timeout=10) as response:  # noqa: S310 - ours, on this machine
+        assert response.status == 200
+        assert response.url.endswith("/hubs/orders/orchestrations")
+        page = response.read().decode()
+    assert instance_id in page
+    assert "main_orchestration" in page
 
 
 def test_a_file_from_anywhere_is_submitted_as_the_person_who_may_read_it(

@@ -11,6 +11,8 @@ from tests import readme
 from tests.e2e.conftest import FAST, StackMaker
 from tests.e2e.processes import end, wait_for_line
 
+DEMOS = sorted(c for c in readme.RUN_ALONE if c.startswith("make demo") and "KEEP" not in c)
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
@@ -43,11 +45,40 @@ def test_every_command_of_the_readme_is_run_or_says_why_not() -> None:
     assert commands == readme.RUN_ALONE | readme.RUN_WITH_DOCKER | set(readme.NOT_RUN)
 
 
-@pytest.mark.parametrize("command", sorted(c for c in readme.RUN_ALONE if "make demo" in c))
+@pytest.mark.parametrize("command", DEMOS)
 def test_the_demos_of_the_readme_run(checkout: Path, command: str) -> None:
     ran = run([command], checkout)
     assert ran.returncode == 0, ran.stderr
     assert "COMPLETED" in ran.stdout
+
+
+def test_the_demo_that_is_kept_leads_to_the_timeline_of_its_run(checkout: Path) -> None:
+    log = checkout / "demo.log"
+    with log.open("wb") as stream:
+        demo = subprocess.Popen(
+            ["bash", "-c", "make demo KEEP=1"],  # noqa: S607 - bash is found on PATH
+            cwd=checkout,
+            env=os.environ | FAST,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, "Ctrl-C ")
+        assert re.search(
+            r"^timeline +http://\S+/orders-\w+\?tab=timeline$", log.read_text(), re.MULTILINE
+        )
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.wait(20)
+    finally:
+        end(demo)
+
+
+def test_the_pictures_of_the_readme_are_there_and_light() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme.README)
+    assert len(pictures) >= 5
+    for picture in pictures:
+        assert 10_000 < (ROOT / picture).stat().st_size <= 200_000
 
 
 def test_what_the_readme_shows_is_what_the_demo_prints() -> None:

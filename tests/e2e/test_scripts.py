@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -47,7 +48,7 @@ def taken_port() -> Iterator[None]:
 
 def test_make_prints_its_targets() -> None:
     printed = make().stdout
-    for target in ("demo", "dev", "up", "submit", "scale", "down", "test", "check"):
+    for target in ("demo", "dev", "dashboard", "up", "submit", "scale", "down", "test", "check"):
         assert re.search(rf"^  make {target} +\S", printed, flags=re.MULTILINE)
 
 
@@ -106,6 +107,11 @@ def test_a_demo_whose_scheduler_cannot_start_shows_its_log() -> None:
     assert "LOG_LEVEL='deafening'" in ran.stderr
 
 
+def command_of(pid: int) -> bytes:
+    """A process's command line."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 @contextmanager
 def demo_of_slow_orders(log: Path, orders: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A demo that waits for its orders, as the first of a process group."""
@@ -140,6 +146,77 @@ def test_a_demo_that_is_stopped_leaves_no_process_behind(
             os.killpg(demo.pid, number)
         assert demo.wait(20) == 130
         wait_until(lambda: not any(is_alive(pid) for pid in family))
+
+
+def look(url: str) -> str:
+    """The page at an address of this machine."""
+    with urlopen(url, timeout=10) as response:  # noqa: S310 - ours, on this machine
+        assert response.status == 200
+        return str(response.read().decode())
+
+
+def test_a_demo_that_is_kept_leads_to_the_timeline_and_ends_well_on_ctrl_c(
+    tmp_path: Path, orders_file: OrdersFile
+) -> None:
+    log = tmp_path / "demo.log"
+    with log.open("wb") as stream:
+        demo = subprocess.Popen(
+            ["make", "demo", "KEEP=1", f"ORDERS={orders_file('kept', 12)}"],  # noqa: S607 - make is found on PATH
+            cwd=ROOT,
+            env=os.environ | FAST,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, "Ctrl-C ")
+        link = re.search(
+            r"^timeline +(http://\S+/(orders-\w+)\?tab=timeline)$", log.read_text(), re.MULTILINE
+        )
+        assert link is not None, log.read_text()
+        assert link[2] in look(link[1])
+        [python] = [pid for pid in children_of(demo.pid) if b"scripts.demo" in command_of(pid)]
+        family = children_of(python)
+        assert len(family) == 4  # a scheduler, two workers and the dashboard
+        os.kill(python, signal.SIGINT)
+        assert demo.wait(20) == 0
+        wait_until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        end(demo)
+
+
+def test_a_demo_is_not_kept_for_orders_that_it_refuses(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("order_id,customer\n")
+    ran = make("demo", "KEEP=1", f"ORDERS={path}")
+    assert ran.returncode == 2
+    assert "missing" in ran.stderr
+
+
+def test_a_kept_demo_ends_when_a_part_of_it_does(tmp_path: Path, orders_file: OrdersFile) -> None:
+    log = tmp_path / "demo.log"
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.demo",
+        "--keep",
+        "--orders",
+        str(orders_file("part", 3)),
+    ]
+    with log.open("wb") as stream:
+        demo = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | FAST, stdout=stream, stderr=stream
+        )
+    try:
+        wait_for_line(log, "Ctrl-C ")
+        [dashboard] = [
+            pid for pid in children_of(demo.pid) if b"services.dashboard" in command_of(pid)
+        ]
+        os.kill(dashboard, signal.SIGKILL)
+        assert demo.wait(20) == 1
+        assert "dashboard ended, and the demo with it" in log.read_text()
+    finally:
+        end(demo)
 
 
 def test_demos_at_the_same_time_have_a_scheduler_each() -> None:
@@ -178,6 +255,10 @@ def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> N
         )
     try:
         wait_for_line(log, f"connected to http://localhost:{port} (task hub orders)", times=2)
+        wait_for_line(log, "ready: dashboard on")
+        link = re.search(r"ready: dashboard on (http://[0-9.:]+), scheduler", log.read_text())
+        assert link is not None
+        assert "orders" in look(f"{link[1]}/")
         family = children_of(dev.pid)
         os.killpg(dev.pid, signal.SIGINT)
         assert dev.wait(20) == 0
@@ -185,7 +266,7 @@ def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> N
     finally:
         end(dev)
     text = log.read_text()
-    for name in ("scheduler", "worker-1", "worker-2"):
+    for name in ("scheduler", "worker-1", "worker-2", "dashboard"):
         assert re.search(rf"{name} +\| ", text)
 
 
@@ -208,6 +289,31 @@ def test_make_worker_connects_to_endpoint_and_task_hub(
             worker.wait(20)
         finally:
             end(worker)
+
+
+def test_make_dashboard_asks_the_scheduler_that_it_is_told(
+    tmp_path: Path, new_stack: StackMaker
+) -> None:
+    log = tmp_path / "dashboard.log"
+    with new_stack(workers=0) as stack, log.open("wb") as stream:
+        settings = {"SCHEDULER_HTTP_ENDPOINT": f"http://127.0.0.1:{stack.http_port}"}
+        dashboard = subprocess.Popen(
+            ["make", "dashboard"],  # noqa: S607 - make is found on PATH
+            cwd=ROOT,
+            env=os.environ | settings | {"DASHBOARD_PORT": "0"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            wait_for_line(log, f"scheduler {settings['SCHEDULER_HTTP_ENDPOINT']}")
+            link = re.search(r"ready: dashboard on (\S+),", log.read_text())
+            assert link is not None
+            assert "default" in look(f"{link[1]}/")
+            os.killpg(dashboard.pid, signal.SIGTERM)
+            dashboard.wait(20)
+        finally:
+            end(dashboard)
 
 
 def test_a_second_setup_does_nothing() -> None:
