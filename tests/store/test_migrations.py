@@ -1,0 +1,111 @@
+"""Files of earlier versions are opened with all that is in them, or left as they are."""
+
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.scheduler.errors import DataDirectoryError
+from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, open_writer
+from services.scheduler.store.statements import MIGRATIONS, SQL
+
+# What the code of version 1 made; it never changes.
+SCHEMA_1 = (Path(__file__).parent / "schema_1.sql").read_text()
+OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+
+
+def of_version_1(file: Path) -> Path:
+    """A hub's file as version 1 left it, with two orders and an entity in it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as made:
+        made.executescript(
+            f"BEGIN; {SCHEMA_1} PRAGMA application_id = {APPLICATION_ID};"
+            " PRAGMA user_version = 1; COMMIT; PRAGMA journal_mode = WAL;"
+        )
+        made.executemany(
+            "INSERT INTO instances (instance_id, execution_id, name, status, parent_id,"
+            " created_at, updated_at, input) VALUES (?, ?, 'main', ?, ?, ?, ?, '7')",
+            [("a", "0", 0, None, 1, 2), ("b", "1", 1, None, 3, 4), ("b:1", "2", 1, "b", 5, 6)],
+        )
+        made.execute("INSERT INTO histories VALUES (1, 0, 2, x'1a00')")
+        made.execute("INSERT INTO messages VALUES (1, 9, x'00')")
+        made.execute("INSERT INTO entities (entity_id, state, modified_at) VALUES ('@c@x', '1', 8)")
+        made.execute(
+            "INSERT INTO entities (entity_id, state, modified_at) VALUES ('@c@y', NULL, 8)"
+        )
+    return file
+
+
+def test_a_file_of_version_1_becomes_what_a_new_one_is_and_keeps_what_it_holds(
+    file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    of_version_1(file)
+    with (
+        closing(open_writer(file)) as migrated,
+        closing(open_writer(tmp_path / "new.db")) as new,
+    ):
+        assert migrated.execute(OBJECTS).fetchall() == new.execute(OBJECTS).fetchall()
+        assert migrated.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        rows = migrated.execute("SELECT instance_id, input FROM instances ORDER BY seq").fetchall()
+        assert rows == [("a", "7"), ("b", "7"), ("b:1", "7")]
+        assert migrated.execute("SELECT * FROM histories").fetchall() == [(1, 0, 2, b"\x1a\x00")]
+        assert migrated.execute(SQL["counts"]).fetchall() == [
+            ("child", 1, 1), ("entity", 0, 1), ("root", 0, 1), ("root", 1, 1),
+        ]  # fmt: skip
+        assert migrated.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    told = [record.getMessage() for record in caplog.records]
+    assert any("from schema 1 to 2" in line for line in told)
+    assert any("migrated in" in line for line in told)
+
+
+def test_a_migrated_file_is_not_migrated_again(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_writer(of_version_1(file)).close()
+    caplog.set_level(logging.INFO)
+    open_writer(file).close()
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE alarms",
+        "DROP INDEX instances_by_parent",
+        "CREATE TABLE theirs (value)",
+        "CREATE TABLE counts (value)",
+        "ALTER TABLE instances ADD COLUMN more INTEGER",
+    ],
+)
+def test_a_file_of_version_1_with_other_tables_is_refused_and_left_as_it_is(
+    file: Path, change: str
+) -> None:
+    with closing(sqlite3.connect(of_version_1(file))) as other:
+        other.execute(change)
+        other.execute("PRAGMA journal_mode = DELETE")
+    before = file.read_bytes()
+    with pytest.raises(DataDirectoryError, match="its tables are not those of a task hub"):
+        open_writer(file)
+    assert file.read_bytes() == before
+
+
+def test_a_migration_that_is_interrupted_has_not_happened(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_version_1(file)
+    # All but its last part: the disk may be full just there.
+    cut = f"{MIGRATIONS[1]} DROP TABLE nowhere;"
+    with monkeypatch.context() as patch:
+        patch.setattr("services.scheduler.store.database.MIGRATIONS", {1: cut})
+        patch.setattr("services.scheduler.store.database._check_outcome", lambda *_: None)
+        with pytest.raises(DataDirectoryError, match="nowhere"):
+            open_writer(file)
+    with closing(open_writer(file)) as migrated:
+        assert migrated.execute("SELECT count(*) FROM instances").fetchone() == (3,)
+        assert migrated.execute(SQL["counts"]).fetchone() == ("child", 1, 1)
+
+
+def test_every_earlier_version_has_a_migration() -> None:
+    assert set(MIGRATIONS) == set(range(1, SCHEMA_VERSION))
