@@ -29,9 +29,10 @@ for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_I
 
 
 # What takes longest begins first, so that no process has it left when the others are done.
-_FIRST = ("tests/compose/", "tests/e2e/test_poison", "tests/simulation/", "tests/browser/")
-# These share what is costly or one of its kind: an engine, a browser with its stack.
-_TOGETHER = ("tests/compose/", "tests/browser/")
+_FIRST = ("tests/compose/", "tests/browser/", "tests/e2e/test_poison", "tests/simulation/")
+# What shares an engine, or a browser with its stack; and those two one after the other: Chromium
+# breaks off what it loads whenever a network of the machine comes or goes, such as Docker's.
+_TOGETHER = {"tests/compose/": "machine", "tests/browser/": "machine"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
     for item in items:
         module = item.nodeid.partition("::")[0]
-        group = next((path for path in _TOGETHER if path in module), module)
+        group = next((name for path, name in _TOGETHER.items() if path in module), module)
         is_alone = item.get_closest_marker("slow") is not None
         item.add_marker(pytest.mark.xdist_group(item.name if is_alone else group))
 

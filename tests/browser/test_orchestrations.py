@@ -183,7 +183,7 @@ def test_views_are_saved_and_found_again_and_forgotten(page: Page) -> None:
     expect(chips(page)).to_have_text(["Failed"])
     page.reload()
     page.locator("#saved > summary").click()
-    page.get_by_role("button", name="Forget What went wrong").click()
+    page.get_by_role("button", name="Delete the view What went wrong").click()
     expect(page.get_by_role("link", name="What went wrong")).to_have_count(0)
 
 

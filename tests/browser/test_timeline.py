@@ -89,11 +89,12 @@ def test_attempts_and_failures_are_seen(page: Page, shop: Shop) -> None:
 
 def test_running_bars_grow_with_the_clock(page: Page, shop: Shop) -> None:
     page.goto(instance(shop.waiting, "timeline"))
-    approval = row(page, "approval")
-    expect(approval.locator(".tl-duration")).to_be_visible()
-    before = approval.locator(".tl-duration").inner_text()
-    expect(approval.locator(".tl-duration")).not_to_have_text(before)
-    # A timer of an hour is due far to the right: its bar says when.
+    for name in ("waits", "Timer"):
+        duration = row(page, name).locator(".tl-duration")
+        expect(duration).to_be_visible()
+        before = duration.inner_text()
+        expect(duration).not_to_have_text(before)
+    # A timer of an hour is due far to the right: its bar says so.
     expect(rows(page).locator(".bar-due")).to_have_count(1)
 
 
@@ -101,10 +102,11 @@ def test_a_wait_ends_on_the_page_when_its_event_comes(page: Page, hub: Hub) -> N
     instance_id = hub.client.schedule_new_orchestration("waits", input=1)
     hub.until_status(instance_id, {"waiting for": "approval"})
     page.goto(instance(instance_id, "timeline"))
-    expect(row(page, "approval")).to_contain_text("Waiting")
+    expect(row(page, "Timer")).to_contain_text("Running")
     hub.client.raise_orchestration_event(instance_id, "approval", data="yes")
     expect(page.locator("#head")).to_have_attribute("data-status", re.compile("COMPLETED"))
-    expect(row(page, "approval")).to_contain_text("Completed")
+    expect(row(page, "approval")).to_contain_text("Received")
+    expect(row(page, "Timer")).not_to_contain_text("Running")
 
 
 def test_zoom_and_pan_and_fit(page: Page, shop: Shop) -> None:
@@ -146,7 +148,7 @@ def test_scrolling_thousands_of_rows_is_smooth(page: Page, shop: Shop) -> None:
     page.goto(instance(shop.long, "timeline"))
     expect(page.locator(".tl-summary").first).to_contain_text(f"{TICKS:,} steps")
     # The work of the page alone, without what a busy machine adds between two frames.
-    longest = page.evaluate(
+    slow = page.evaluate(
         """async () => {
           const grid = document.querySelector(".tl-grid");
           const seen = [];
@@ -157,10 +159,10 @@ def test_scrolling_thousands_of_rows_is_smooth(page: Page, shop: Shop) -> None:
             await new Promise((done) => requestAnimationFrame(done));
           }
           observer.disconnect();
-          return Math.max(0, ...seen.map((entry) => entry.duration));
+          return seen.filter((entry) => entry.duration > 100).length;
         }"""
     )
-    assert longest < 200
+    assert slow <= 3
 
 
 def test_a_run_of_orders_shows_batches_side_by_side_and_orders_inside(
@@ -169,9 +171,10 @@ def test_a_run_of_orders_shows_batches_side_by_side_and_orders_inside(
     run = submit(stack, orders=60, batch_size=20)
     hub.ended(run)
     page.goto(instance(run, "timeline"))
+    expect(rows(page).filter(has_text="process_order").first).to_be_visible()
+    page.get_by_role("button", name="Collapse").click()
     batches = rows(page).filter(has=page.locator("a", has_text="process_order_batch"))
     expect(batches).to_have_count(3)
-    expect(rows(page).filter(has_text="process_order").first).to_be_visible()
     lefts, rights = [], []
     for batch in batches.all():
         box = batch.locator(".bar-child").first.bounding_box()
@@ -180,8 +183,8 @@ def test_a_run_of_orders_shows_batches_side_by_side_and_orders_inside(
         rights.append(box["x"] + box["width"])
     # Side by side: the last one begins before the first one ends.
     assert max(lefts) < min(rights)
-    orders = batches.first.locator("xpath=following-sibling::*[contains(@class, 'tl-row')]")
-    expect(orders.first).to_contain_text("process_order")
+    batches.last.locator(".tl-chevron").click()
+    expect(page.locator('.tl-row[aria-level="3"]')).to_have_count(20)
 
 
 def test_it_is_used_by_keyboard_alone(page: Page, shop: Shop) -> None:

@@ -14,7 +14,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: Playwright keeps its wrappers in whom it calls
 class Watch:
     """All that went wrong in one context: errors, dialogs, and requests to anywhere else.
 
@@ -38,9 +38,8 @@ class Watch:
 
     def assert_clean(self) -> None:
         """Nothing of it happened, but for what is tolerated."""
-        assert [
-            text for text in self.wrong if not any(part in text for part in self.tolerated)
-        ] == []
+        wrong = [text for text in self.wrong if not any(part in text for part in self.tolerated)]
+        assert not wrong, "\n".join(wrong)
 
     def _is_ours(self, url: str) -> bool:
         return url.startswith(f"{self.origin}/") or urlsplit(url).scheme in {"data", "blob"}

@@ -4,7 +4,7 @@ from tests.compose.compose_stack import ComposeStack, docker, inspect
 
 SERVICES = pytest.mark.parametrize("service", ["worker", "client", "scheduler", "dashboard"])
 # What an entry point loads only once its settings are good.
-LOADED = {"dashboard": "services.dashboard.app, jinja2, uvicorn"}
+LOADED = {"dashboard": "services.dashboard.server"}
 HARDENED = ("--rm", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true")
 
 
