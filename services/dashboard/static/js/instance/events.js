@@ -322,5 +322,5 @@ export function pendingStep(model, instance) {
   }
   if (instance.status !== "ORCHESTRATION_STATUS_RUNNING") return null;
   if (model.openSteps().length > 0) return null;
-  return newStep("wait", "an external event", last, -1, model.turn, { isDerived: true });
+  return newStep("wait", "external event", last, -1, model.turn, { isDerived: true });
 }

@@ -27,9 +27,9 @@ export class FailurePanel {
     this.openStep = openStep;
     this.isShown = false;
     this.drawn = "";
-    this.path = el("div", {});
+    this.path = el("div", { class: "fl-trail" });
     this.error = el("div", {});
-    panel.append(el("div", { class: "fl-panel panel" }, this.error, this.path));
+    panel.append(el("div", { class: "fl-panel panel" }, this.error));
   }
 
   show() {
@@ -48,8 +48,11 @@ export class FailurePanel {
     const drawn = `${root.executionId} ${root.isComplete}`;
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    this.error.replaceChildren(failureView(failure));
+    const view = failureView(failure);
+    this.error.replaceChildren(view);
     this.path.replaceChildren();
+    // Where it began is worth more than where it was reported: it stands before the stack trace.
+    view.querySelector(".fl-message")?.after(this.path);
     if (root.isComplete) void this.drawPath(root, drawn);
   }
 

@@ -17,7 +17,10 @@ import { VirtualList } from "./virtual.js";
  */
 
 const ROW_HEIGHT = 28;
-const DETAIL_HEIGHT = 336;
+const DETAIL_HEIGHT_MAX = 336;
+const LINE_HEIGHT = 18;
+/** Of a detail's tools and edges. */
+const DETAIL_FRAME = 66;
 
 export class History {
   /**
@@ -34,6 +37,8 @@ export class History {
     this.opened = new Set();
     /** @type {Map<number, HTMLElement>} */
     this.details = new Map();
+    /** @type {Map<number, number>} how tall details are, once it is known */
+    this.heights = new Map();
     this.active = 0;
     this.isShown = false;
     this.executionId = "";
@@ -87,7 +92,7 @@ export class History {
     const extra = new Map();
     if (this.opened.size > 0) {
       this.shown.forEach((index, at) => {
-        if (this.opened.has(index)) extra.set(at, DETAIL_HEIGHT);
+        if (this.opened.has(index)) extra.set(at, this.heights.get(index) ?? DETAIL_FRAME);
       });
     }
     this.list.setCount(this.shown.length, extra);
@@ -139,7 +144,12 @@ export class History {
     const load = () => {
       view.say("Loading …");
       this.store.event(this.store.rootId, index).then(
-        (event) => view.show(JSON.stringify(event)),
+        (event) => {
+          const height = DETAIL_FRAME + view.show(JSON.stringify(event)) * LINE_HEIGHT;
+          this.heights.set(index, Math.min(DETAIL_HEIGHT_MAX, height));
+          detail.style.setProperty("--detail", `${this.heights.get(index)}px`);
+          this.update();
+        },
         (error) => {
           if (!(error instanceof ApiError)) throw error;
           view.say(error.message, button("Try again", load));

@@ -73,7 +73,7 @@ export class PayloadView {
     this.tools.classList.add("is-empty");
   }
 
-  /** @param {string} text */
+  /** Returns how many lines there are. @param {string} text */
   show(text) {
     this.text = text;
     this.prettyText = pretty(text);
@@ -84,6 +84,7 @@ export class PayloadView {
     this.size.textContent = this.prettyText === null ? `${sizeOf(text)}, not JSON` : sizeOf(text);
     this.raw.hidden = this.prettyText === null;
     this.draw(false);
+    return this.shownText().split("\n").length;
   }
 
   shownText() {

@@ -149,14 +149,18 @@ export function pan(view, bounds, by) {
   return clamp({ start: view.start + by, end: view.end + by }, bounds);
 }
 
+/** What the label behind the last bar needs, in pixels. */
+const LABEL_ROOM = 80;
+
 /**
- * Bounds around a range, with a little air behind it for the last duration's label.
+ * Bounds around a range, with room behind it for the last duration.
  *
  * @param {number} start
  * @param {number} end
+ * @param {number} width in pixels
  * @returns {View}
  */
-export function boundsOf(start, end) {
+export function boundsOf(start, end, width) {
   const span = Math.max(1, end - start);
-  return { start, end: start + span * 1.06 };
+  return { start, end: start + span * (width / Math.max(width * 0.6, width - LABEL_ROOM)) };
 }

@@ -72,7 +72,7 @@ export class SequencePanel {
     this.canvas.addEventListener("pointerover", (event) => {
       const message = this.messageAt(event.target);
       if (message === undefined || event.pointerType === "touch") this.tooltip.hideSoon();
-      else this.describe(message, event.clientX);
+      else this.tooltip.soon(() => this.describe(message, event.clientX));
     });
     this.canvas.addEventListener("pointerleave", () => this.tooltip.hideSoon());
     this.canvas.addEventListener("focusin", (event) => {

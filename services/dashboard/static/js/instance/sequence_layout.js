@@ -12,7 +12,7 @@
  * @property {(at: number) => number} y of a message
  */
 
-export const GUTTER = 84;
+export const GUTTER = 76;
 export const ROW = 30;
 export const HEAD = 44;
 export const BAR = 10;
@@ -30,7 +30,7 @@ const BOTTOM = 24;
  */
 export function layOut(sequence, measure, room) {
   const wanted = sequence.participants.map(({ label }) =>
-    Math.min(COLUMN_MAX, Math.max(COLUMN_MIN, measure(label) * 1.1 + 56)),
+    Math.min(COLUMN_MAX, Math.max(COLUMN_MIN, measure(label) * 1.12 + 64)),
   );
   const sum = wanted.reduce((whole, width) => whole + width, 0);
   // Few lifelines share what room there is, up to a point: arrows across a screen are hard to follow.

@@ -240,7 +240,7 @@ function drawAttempts(drawing, { branch, call, self, depth, step }) {
     const isLast = at === attempts.length - 1;
     const inside = isExpanded && isLast;
     const callee = drawing.meet(
-      inside ? { ...instance(step.childId ?? ""), label: step.name, detail: step.childId ?? "" } : call.callee,
+      inside ? childOf(step, branch.instanceId) : call.callee,
     );
     const shared = { step, call, ownerId: branch.instanceId, expandKey: isLast ? expandKey : null, isExpanded };
     const suffix = attempts.length > 1 ? ` (attempt ${at + 1})` : "";
@@ -252,6 +252,13 @@ function drawAttempts(drawing, { branch, call, self, depth, step }) {
     const end = drawReturn(drawing, `${call.key}/${at}/return`, attempt, callee, self, shared);
     drawing.activate(callee, start, end, attempt.state);
   });
+}
+
+/** A child's own lifeline. @param {Step} step @param {string} parentId @returns {Participant} */
+function childOf(step, parentId) {
+  const id = step.childId ?? "";
+  const number = id.startsWith(parentId) ? ` ${id.slice(parentId.length)}` : "";
+  return { ...instance(id), label: `${step.name}${number}`, detail: id };
 }
 
 /** @param {Drawing} drawing @param {Step} step @param {string} key @param {string} callee @param {number} depth */

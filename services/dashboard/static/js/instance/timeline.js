@@ -160,7 +160,7 @@ export class Timeline {
   /** @param {number} at */
   create(at) {
     const row = this.rows[at];
-    const { element, track } = makeRow(row, at, row.step ? undefined : this.store.root);
+    const { element, track } = makeRow(row, at, row.type === "instance" ? this.store.root : undefined);
     this.tracks.set(element, track);
     track.place(this.view, this.frame.trackWidth());
     return element;
@@ -171,9 +171,9 @@ export class Timeline {
     if (!this.isShown) return;
     const { model } = this.store.root;
     const end = model?.end ?? now();
-    this.bounds = boundsOf(this.origin, this.lastEnd(end));
-    this.view = this.follows ? this.bounds : clamp(this.view, this.bounds);
     const width = this.frame.trackWidth();
+    this.bounds = boundsOf(this.origin, this.lastEnd(end), width);
+    this.view = this.follows ? this.bounds : clamp(this.view, this.bounds);
     this.frame.drawAxis(this.view, this.origin, model?.start ? end : null);
     for (const element of this.list.rows.values()) this.tracks.get(element)?.place(this.view, width);
   }
@@ -198,8 +198,16 @@ export class Timeline {
     }, GROW_MS);
   }
 
-  /** @param {number} factor @param {number} [time] what stays in its place: else the middle */
-  zoomBy(factor, time = (this.view.start + this.view.end) / 2) {
+  /** What zooming by key or button keeps in its place: the active step, else the middle. */
+  focusTime() {
+    const step = this.rows[this.activeAt()]?.step;
+    const time = step ? (step.start + (step.end ?? now())) / 2 : this.view.start - 1;
+    const isSeen = time >= this.view.start && time <= this.view.end;
+    return isSeen ? time : (this.view.start + this.view.end) / 2;
+  }
+
+  /** @param {number} factor @param {number} [time] what stays in its place */
+  zoomBy(factor, time = this.focusTime()) {
     this.view = zoom(this.view, this.bounds, factor, time);
     const whole = this.bounds.end - this.bounds.start;
     this.follows = this.view.end - this.view.start >= whole * 0.999;

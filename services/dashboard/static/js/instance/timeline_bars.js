@@ -54,7 +54,8 @@ export function makeTrack(row, branch) {
   const bars = row.step ? barsOf(row.step) : instanceBars(branch);
   const span = row.step ?? { start: branch?.model?.start ?? 0, end: branch?.model?.end ?? null };
   const hasLabel = bars.length > 0 && !(row.step && isMoment(row.step));
-  const label = el("span", { class: "tl-duration" });
+  const isOver = bars.some((bar) => bar.element.classList.contains("bar-due"));
+  const label = el("span", { class: `tl-duration${isOver ? " is-over" : ""}` });
   const element = el("div", { class: "tl-track", role: "gridcell" });
   element.append(...bars.map((bar) => bar.element));
   if (hasLabel) element.append(label);

@@ -3,6 +3,7 @@
 
 import { button, el } from "./element.js";
 import { ticks, xOf } from "./scale.js";
+import { textWidth } from "./timeline_bars.js";
 
 /** @typedef {import("./scale.js").View} View */
 
@@ -161,9 +162,9 @@ export class Frame {
     this.lines.replaceChildren();
     for (const tick of ticks(view, origin, width)) {
       const x = xOf(view, tick.time, width);
-      const mark = el("span", { class: "tl-tick", "aria-hidden": true }, tick.label);
+      const fits = x + textWidth(tick.label) + 8 <= width;
+      const mark = el("span", { class: "tl-tick", "aria-hidden": true }, fits ? tick.label : null);
       mark.style.left = `${x.toFixed(1)}px`;
-      if (x + 64 > width) mark.classList.add("is-last");
       this.axis.append(mark);
       this.lines.append(line("tl-line", label + x));
     }

@@ -84,7 +84,7 @@ export function listenToPointer(timeline) {
   grid.addEventListener("pointerover", (event) => {
     const at = rowAt(event.target);
     if (at === null || event.pointerType === "touch") timeline.tooltip.hideSoon();
-    else timeline.describe(at, event.clientX);
+    else timeline.tooltip.soon(() => timeline.describe(at, event.clientX));
   });
   grid.addEventListener("pointerleave", () => timeline.tooltip.hideSoon());
   grid.addEventListener("scroll", () => timeline.tooltip.hide(), { passive: true });

@@ -13,6 +13,7 @@ import { makeTrack } from "./timeline_bars.js";
  */
 
 const INDENT = 16;
+const ID_CHARS_MAX = 12;
 
 /** The address of an instance's page. @param {string} instanceId */
 export function pageOf(instanceId) {
@@ -51,6 +52,17 @@ export function makeRow(row, at, branch) {
   return { element, track };
 }
 
+/**
+ * What tells children of one name apart: an id that begins with its parent's goes on with a number.
+ *
+ * @param {string} childId
+ * @param {string} parentId
+ */
+export function shortId(childId, parentId) {
+  if (childId.startsWith(parentId) && childId !== parentId) return childId.slice(parentId.length);
+  return childId.length > ID_CHARS_MAX ? `${childId.slice(0, ID_CHARS_MAX)}…` : childId;
+}
+
 /** @param {Row} row @param {Loaded | undefined} branch */
 function wordOf(row, branch) {
   return row.type === "instance" && branch ? STATES[stateOfStatus(branch.status)].word : "";
@@ -70,6 +82,8 @@ function labelParts(row, branch) {
     icon(step ? KINDS[step.kind].icon : "orchestration", "tl-kind"),
     nameOf(row),
   ];
+  const suffix = row.childId !== null && step !== null ? shortId(row.childId, row.ownerId) : "";
+  if (suffix !== "") parts.push(el("span", { class: "tl-suffix", title: row.childId }, suffix));
   if (step && step.attempts > 1) {
     const title = `${step.attempts} attempts`;
     const className = `tl-attempts${step.state === "failed" ? " is-failed" : ""}`;

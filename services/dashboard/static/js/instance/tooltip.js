@@ -4,6 +4,8 @@
 import { el } from "./element.js";
 
 const HIDE_MS = 120;
+/** A pointer on its way somewhere else opens nothing. */
+const SHOW_MS = 300;
 const EDGE = 8;
 
 export class Tooltip {
@@ -19,6 +21,13 @@ export class Tooltip {
       if (event.key === "Escape" && !this.element.hidden) this.hide();
     });
     window.addEventListener("scroll", () => this.hide(), { passive: true });
+  }
+
+  /** Shows something unless the pointer leaves at once. @param {() => void} show */
+  soon(show) {
+    clearTimeout(this.timer);
+    // Once one is open, the next one comes without delay.
+    this.timer = window.setTimeout(show, this.element.hidden ? SHOW_MS : HIDE_MS);
   }
 
   /**
