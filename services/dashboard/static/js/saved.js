@@ -33,8 +33,8 @@ function row({ name, query }) {
   const isHere = query === currentQuery();
   return html`<li><a class="grow" href="${location.pathname}${query && `?${query}`}"
     ${isHere && html`aria-current="true"`}>${name}</a>
-    <button class="button square plain" data-delete="${name}" aria-label="Delete the view ${name}"
-      title="Delete">${icon("close")}</button></li>`;
+    <button class="button square plain" data-forget="${name}" aria-label="Forget ${name}"
+      title="Forget this view">${icon("close")}</button></li>`;
 }
 
 /** Draws the menu of saved views anew. */
@@ -56,10 +56,10 @@ export function showViews() {
     store([...others, { name, query: currentQuery() }]);
     showViews();
   });
-  for (const button of sheet.querySelectorAll("[data-delete]")) {
+  for (const button of sheet.querySelectorAll("[data-forget]")) {
     button.addEventListener("click", (event) => {
       event.stopPropagation(); // the button leaves the menu, which would take the click for one outside
-      store(load().filter((view) => view.name !== button.getAttribute("data-delete")));
+      store(load().filter((view) => view.name !== button.getAttribute("data-forget")));
       showViews();
       sheet.querySelector("input")?.focus();
     });
