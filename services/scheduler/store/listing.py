@@ -18,7 +18,7 @@ COUNTED_MAX: Final = 10_000
 # Rows that are tested one by one: in a step, for a page, and for a total.
 WINDOW: Final = 5_000
 TESTED_MAX: Final = 100_000
-TESTED_FOR_TOTAL_MAX: Final = 20_000
+TESTED_FOR_TOTAL_MAX: Final = 10_000
 
 _BY_CREATION: Final = "instances_by_creation"
 _BY_ID: Final = "sqlite_autoindex_instances_1"
