@@ -149,6 +149,7 @@ def test_every_filter_is_a_chip_that_takes_it_away_and_all_go_at_once(page: Page
 def test_back_brings_the_filters_back(page: Page) -> None:
     page.goto(LIST)
     count_of(page, "Completed").click()
+    expect(chips(page)).to_have_text(["Completed"])
     page.get_by_label("Id begins with").fill("order-01")
     page.get_by_label("Id begins with").press("Enter")
     expect(rows(page)).to_have_count(10)
@@ -166,9 +167,11 @@ def test_back_brings_the_filters_back(page: Page) -> None:
 def test_the_breadcrumb_leads_back_to_the_list_as_it_was(page: Page) -> None:
     page.goto(f"{LIST}?status=failed&sort=id&dir=asc")
     page.get_by_role("link", name="bad-0").click()
-    page.get_by_role("navigation", name="Breadcrumb").get_by_role(
+    back = page.get_by_role("navigation", name="Breadcrumb").get_by_role(
         "link", name="Orchestrations"
-    ).click()
+    )
+    expect(back).to_have_attribute("href", re.compile("status=failed"))
+    back.click()
     expect(page).to_have_url(re.compile(r"status=failed.*sort=id"))
 
 
@@ -183,7 +186,7 @@ def test_views_are_saved_and_found_again_and_forgotten(page: Page) -> None:
     expect(chips(page)).to_have_text(["Failed"])
     page.reload()
     page.locator("#saved > summary").click()
-    page.get_by_role("button", name="Delete the view What went wrong").click()
+    page.get_by_role("button", name="Forget What went wrong").click()
     expect(page.get_by_role("link", name="What went wrong")).to_have_count(0)
 
 

@@ -11,6 +11,13 @@ from tests.browser.shop import FAN, TICKS, Shop
 from tests.conformance.hub import Hub
 
 ROWS_DRAWN_MAX: Final = 200
+# Left and right of the children's bars, once so many are drawn.
+PLACES_OF_BARS: Final = """(count) => {
+  const bars = [...document.querySelectorAll(".tl-row .bar-child")];
+  const places = bars.map((bar) => bar.getBoundingClientRect());
+  if (places.length !== count || places.some((place) => place.width === 0)) return false;
+  return places.map((place) => [place.left, place.right]);
+}"""
 
 
 def rows(page: Page) -> Locator:
@@ -175,14 +182,9 @@ def test_a_run_of_orders_shows_batches_side_by_side_and_orders_inside(
     page.get_by_role("button", name="Collapse").click()
     batches = rows(page).filter(has=page.locator("a", has_text="process_order_batch"))
     expect(batches).to_have_count(3)
-    lefts, rights = [], []
-    for batch in batches.all():
-        box = batch.locator(".bar-child").first.bounding_box()
-        assert box is not None
-        lefts.append(box["x"])
-        rights.append(box["x"] + box["width"])
+    places = page.wait_for_function(PLACES_OF_BARS, arg=3).json_value()
     # Side by side: the last one begins before the first one ends.
-    assert max(lefts) < min(rights)
+    assert max(left for left, _ in places) < min(right for _, right in places)
     batches.last.locator(".tl-chevron").click()
     expect(page.locator('.tl-row[aria-level="3"]')).to_have_count(20)
 

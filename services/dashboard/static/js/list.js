@@ -61,7 +61,7 @@ function onClick(event) {
   void go(more ?? link.href);
 }
 
-const polling = poll(look);
+poll(look);
 bindFilters((url) => void go(url));
 keepPicking();
 rememberAddress();
@@ -75,5 +75,7 @@ document.addEventListener("pickchange", () => {
   const ids = picked();
   const bar = document.getElementById("bulk");
   if (ids.length === 0 && bar?.hidden) return;
-  void import("./bulk.js").then(({ showBar }) => showBar(picked(), polling.now));
+  // What the reader has done to many is shown at once, with the rows that are gone.
+  const refresh = () => void go(location.href, { push: false });
+  void import("./bulk.js").then(({ showBar }) => showBar(picked(), refresh));
 });
