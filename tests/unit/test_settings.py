@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from services.client.settings import ClientSettings
+from services.dashboard.settings import DashboardSettings
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.usage import MEANINGS
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.worker.settings import WorkerSettings
 
-SERVICES: list[Any] = [ClientSettings, SchedulerSettings, WorkerSettings]
+SERVICES: list[Any] = [ClientSettings, DashboardSettings, SchedulerSettings, WorkerSettings]
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 
 

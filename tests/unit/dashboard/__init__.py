@@ -1,0 +1,1 @@
+"""What the dashboard makes of addresses, answers and settings."""

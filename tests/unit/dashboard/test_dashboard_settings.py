@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from services.dashboard.settings import DashboardSettings
+from services.shared.environment import Environment
+from services.shared.errors import SettingsError
+from tests.tidy.repository import ROOT
+
+
+def test_the_dashboard_listens_on_this_machine_alone_by_default() -> None:
+    settings = DashboardSettings.read(Environment({}))
+    assert (settings.host, settings.port) == ("127.0.0.1", 8082)
+    assert settings.scheduler == "http://localhost:8081"
+
+
+def test_every_bad_setting_is_told_with_its_value() -> None:
+    bad = {
+        "DASHBOARD_HOST": "my host",
+        "DASHBOARD_PORT": "70000",
+        "DASHBOARD_HOSTS": "a b",
+        "SCHEDULER_HTTP_ENDPOINT": "localhost:8081",
+        "TASKHUB": "a/b",
+        "LOG_LEVEL": "loud",
+        "LOG_FORMAT": "xml",
+    }
+    with pytest.raises(SettingsError) as refused:
+        DashboardSettings.read(Environment(bad))
+    assert {problem.name: problem.value for problem in refused.value.problems} == bad
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://scheduler:8081/", "http://[::1]:8081", "https://a.example.com"]
+)
+def test_a_schedulers_address_may_be_a_name_or_an_address(endpoint: str) -> None:
+    settings = DashboardSettings.read(Environment({"SCHEDULER_HTTP_ENDPOINT": endpoint}))
+    assert settings.scheduler == endpoint.rstrip("/")
+
+
+def test_names_of_hosts_are_separated_by_commas() -> None:
+    settings = DashboardSettings.read(Environment({"DASHBOARD_HOSTS": "a.example.com , b"}))
+    assert settings.hosts == ("a.example.com", "b")
+
+
+def test_a_bad_setting_ends_the_dashboard_with_2_and_a_line_that_names_it() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.dashboard"],
+        cwd=ROOT,
+        env={"DASHBOARD_PORT": "http"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert "DASHBOARD_PORT='http'" in ended.stderr
+    assert "Traceback" not in ended.stderr

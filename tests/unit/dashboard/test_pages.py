@@ -1,0 +1,171 @@
+import re
+
+import pytest
+
+from services.dashboard.headers import CONTENT_SECURITY_POLICY
+from tests.unit.dashboard.scheduler import Scheduler, orchestration, page_of
+
+LIST = "/hubs/default/orchestrations"
+QUERY = "/orchestrations/query"
+EVIL = "<script>alert(1)</script>"
+HUB = {"name": "default", "counts": {"roots": {"total": 3}}, "workers": 1}
+
+
+def listing(**changes: object) -> Scheduler:
+    return Scheduler({QUERY: page_of(orchestration(**changes)), "": {"taskHubs": [HUB]}})
+
+
+def test_the_start_page_is_the_list_of_the_first_task_hub() -> None:
+    answer = Scheduler().ask("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, LIST)
+
+
+def test_the_list_comes_with_its_rows() -> None:
+    answer = listing().ask(LIST)
+    assert answer.status_code == 200
+    assert 'data-id="orders-1"' in answer.text
+    assert "3 orchestrations · 1 worker" in answer.text
+
+
+@pytest.mark.parametrize("field", ["instanceId", "name", "version", "error", "customStatus"])
+def test_what_an_orchestration_wrote_stays_text(field: str) -> None:
+    text = listing(**{field: EVIL}).ask(LIST).text
+    assert EVIL not in text
+    assert "&lt;script&gt;" in text
+
+
+@pytest.mark.parametrize("field", ["instanceId", "name", "version", "customStatus", "tags"])
+def test_the_page_of_an_instance_escapes_it_too(field: str) -> None:
+    value = {EVIL: EVIL} if field == "tags" else EVIL
+    scheduler = Scheduler({"/orchestrations/x": orchestration(**{field: value})})
+    text = scheduler.ask(f"{LIST}/x").text
+    assert EVIL not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_a_page_holds_neither_inline_scripts_nor_inline_styles() -> None:
+    scheduler = listing()
+    scheduler.answers["/orchestrations/x"] = orchestration()
+    for path in (LIST, f"{LIST}/x"):
+        text = scheduler.ask(path).text
+        assert re.findall(r"<script(?![^>]* src=)|<style| style=| on[a-z]+=", text) == []
+
+
+@pytest.mark.parametrize("path", [LIST, "/static/js/html.js", "/nowhere", "/hubs/default/api/no"])
+def test_every_answer_carries_the_security_headers(path: str) -> None:
+    headers = listing().ask(path).headers
+    assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_pages_are_not_kept_and_files_are_asked_for_again() -> None:
+    scheduler = listing()
+    assert scheduler.ask(LIST).headers["cache-control"] == "no-store"
+    file = scheduler.ask("/static/js/html.js")
+    assert file.headers["cache-control"] == "no-cache"
+    known = {"if-none-match": file.headers["etag"]}
+    assert scheduler.ask("/static/js/html.js", headers=known).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example.com"},
+        {"origin": "http://evil.example.com"},
+        {"sec-fetch-site": "cross-site"},
+    ],
+)
+def test_another_sites_page_changes_nothing(headers: dict[str, str]) -> None:
+    scheduler = listing()
+    path = "/hubs/default/api/orchestrations/x"
+    assert scheduler.ask(path, "DELETE", headers).status_code == 403
+    assert scheduler.asked == []
+
+
+def test_a_part_is_the_changing_region_alone_and_has_the_schedulers_etag() -> None:
+    scheduler = listing()
+    part = scheduler.ask(LIST, headers={"x-partial": "1"})
+    assert "<html" not in part.text
+    assert 'data-id="orders-1"' in part.text
+    known = {"x-partial": "1", "if-none-match": part.headers["etag"]}
+    assert scheduler.ask(LIST, headers=known).status_code == 304
+    assert scheduler.asked[-1].headers["if-none-match"] == scheduler.etag
+
+
+def test_an_etag_of_another_dashboard_is_not_asked_with() -> None:
+    scheduler = listing()
+    known = {"x-partial": "1", "if-none-match": 'W/"00000000.%227%22"'}
+    assert scheduler.ask(LIST, headers=known).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "told"),
+    [
+        (f"{LIST}?status=done", 400, "status=&#39;done&#39; in the address"),
+        (f"{LIST}/x?tab=nothing", 400, "tab=&#39;nothing&#39; in the address"),
+        (f"{LIST}/missing", 404, "There is no /orchestrations/missing"),
+        ("/hubs/default/entities/%40a%40b", 404, "There is no /entities/%40a%40b"),
+        ("/hubs/a%2Fb/workers", 404, "Task hub not found: a/b"),
+        ("/nowhere", 404, "There is no such page"),
+    ],
+)
+def test_an_address_that_leads_nowhere_says_so_and_shows_a_way_out(
+    path: str, status: int, told: str
+) -> None:
+    answer = listing().ask(path)
+    assert answer.status_code == status
+    assert told in answer.text
+    assert 'class="button primary" href="/hubs/default/' in answer.text
+
+
+def test_without_a_scheduler_a_page_still_comes_and_says_so() -> None:
+    answer = Scheduler(is_away=True).ask(LIST)
+    assert answer.status_code == 503
+    assert "http://scheduler:8081 cannot be reached" in answer.text
+    assert "data-cold" in answer.text
+
+
+def test_a_part_without_a_scheduler_is_an_error_of_the_api() -> None:
+    answer = Scheduler(is_away=True).ask(LIST, headers={"x-partial": "1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "UNAVAILABLE")
+
+
+def test_an_answer_that_makes_no_sense_is_an_error_of_the_dashboard() -> None:
+    answer = Scheduler({QUERY: {}}).ask(LIST)
+    assert answer.status_code == 500
+    assert "Traceback" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("sought", "exists", "address"),
+    [
+        ("orders-1", True, f"{LIST}/orders-1"),
+        ("orders", False, f"{LIST}?prefix=orders&sub=1&sought=1"),
+        ("a/b?", True, f"{LIST}/a%2Fb%3F"),
+        ("@a@b", True, "/hubs/default/entities/%40a%40b"),
+        ("@a", False, "/hubs/default/entities?prefix=%40a"),
+        (" ", False, LIST),
+    ],
+)
+def test_an_id_that_was_typed_leads_to_its_page_or_to_ids_like_it(
+    sought: str, address: str, *, exists: bool
+) -> None:
+    encoded = re.sub("[^a-z0-9-]", lambda found: f"%{ord(found[0]):02X}", sought)
+    kind = "entities" if sought.startswith("@") else "orchestrations"
+    scheduler = Scheduler({f"/{kind}/{encoded}": {}} if exists else {})
+    answer = scheduler.ask(f"/hubs/default/open?id={encoded}")
+    assert (answer.status_code, answer.headers["location"]) == (303, address)
+
+
+def test_work_that_no_worker_accepts_is_a_warning() -> None:
+    item = {"kind": "activity", "name": "charge", "version": None, "count": 14, "isAccepted": False}
+    scheduler = Scheduler({"/workers": {"workers": [], "waiting": [item]}})
+    text = scheduler.ask("/hubs/default/workers").text
+    assert "Work that no worker accepts" in text
+    assert re.search("<b>charge</b> . 14", text)
+
+
+def test_the_dashboards_own_health_needs_no_scheduler() -> None:
+    assert Scheduler(is_away=True).ask("/healthz").status_code == 204

@@ -1,0 +1,81 @@
+import pytest
+
+from services.dashboard.proxy import BODY_BYTES_MAX, is_allowed
+from tests.unit.dashboard.scheduler import Scheduler
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/orchestrations/query"),
+        ("GET", "/orchestrations/a%2Fb"),
+        ("DELETE", "/orchestrations/a"),
+        ("GET", "/orchestrations/a/executions/e/history/12"),
+        ("GET", "/orchestrations/..%2Fworkers"),
+        ("POST", "/entities/%40a%40b/signal"),
+        ("GET", "/workers"),
+    ],
+)
+def test_what_the_page_needs_is_passed_on(method: str, path: str) -> None:
+    assert is_allowed(method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/workers"),
+        ("PUT", "/orchestrations/a"),
+        ("GET", "/orchestrations"),
+        ("GET", "/orchestrations/.."),
+        ("GET", "/orchestrations/../payloads"),
+        ("GET", "/orchestrations/a/b"),
+        ("GET", "/ping"),
+        ("GET", "/../../metrics"),
+        ("GET", "/orchestrations/a/executions/e/history/x"),
+    ],
+)
+def test_nothing_else_is(method: str, path: str) -> None:
+    assert not is_allowed(method, path)
+
+
+def test_a_call_keeps_its_encoding_its_query_and_its_task_hub() -> None:
+    scheduler = Scheduler({"/orchestrations/a%2Fb%3F/payloads": {"input": "1"}})
+    answer = scheduler.ask("/hubs/orders/api/orchestrations/a%2Fb%3F/payloads?x=%2F")
+    assert answer.json() == {"input": "1"}
+    (asked,) = scheduler.asked
+    assert asked.query == "x=%2F"
+    assert asked.headers["x-taskhub"] == "orders"
+
+
+def test_etags_pass_both_ways_and_other_headers_do_not() -> None:
+    scheduler = Scheduler({"/workers": {}})
+    answer = scheduler.ask("/hubs/default/api/workers", headers={"cookie": "a=b"})
+    assert answer.headers["etag"] == '"7"'
+    assert not {"set-cookie", "x-secret"} & set(answer.headers)
+    assert "cookie" not in scheduler.asked[0].headers
+    again = scheduler.ask("/hubs/default/api/workers", headers={"if-none-match": '"7"'})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_error_passes_as_the_scheduler_says_it() -> None:
+    error = {"error": {"code": "FAILED_PRECONDITION", "message": "It runs"}}
+    scheduler = Scheduler({"/orchestrations/a": (409, error)})
+    answer = scheduler.ask("/hubs/default/api/orchestrations/a", "DELETE")
+    assert (answer.status_code, answer.json()) == (409, error)
+
+
+def test_a_scheduler_that_is_away_is_told_as_unavailable() -> None:
+    answer = Scheduler(is_away=True).ask("/hubs/default/api/workers")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "UNAVAILABLE"
+
+
+def test_a_body_that_is_too_large_or_no_json_goes_nowhere() -> None:
+    scheduler = Scheduler()
+    path = "/hubs/default/api/orchestrations"
+    large = scheduler.ask(path, "POST", JSON, b"x" * (BODY_BYTES_MAX + 1))
+    form = scheduler.ask(path, "POST", {"content-type": "text/plain"}, b"{}")
+    assert (large.status_code, form.status_code) == (413, 415)
+    assert scheduler.asked == []
