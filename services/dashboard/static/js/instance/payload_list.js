@@ -5,6 +5,7 @@ import { el, icon } from "./element.js";
 import { KINDS, STATES, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { payloadRows } from "./payload_items.js";
 import { durationText, isMoment, lengthOf } from "./step_facts.js";
+import { signatureOf } from "./timeline_row.js";
 import { flatten, parentOf } from "./timeline_rows.js";
 import { VirtualList } from "./virtual.js";
 
@@ -44,7 +45,7 @@ export class PayloadList {
       body: this.body,
       rowHeight: ROW_HEIGHT,
       create: (at) => this.create(at),
-      keyOf: (at) => this.rows[at]?.key ?? "",
+      keyOf: (at) => signatureOf(this.rows[at], this.store.root),
       onRender: () => this.mark(),
     });
     this.search.addEventListener("input", () => {
@@ -74,7 +75,7 @@ export class PayloadList {
     const noun = this.rows.length === 1 ? "entry" : "entries";
     this.count.textContent = `${this.rows.length.toLocaleString("en")} ${noun}`;
     this.list.setCount(this.rows.length);
-    this.list.refresh();
+    this.list.render();
   }
 
   *watched() {
@@ -135,15 +136,18 @@ export class PayloadList {
       icon(step ? KINDS[step.kind].icon : "orchestration", "tl-kind"),
       el("span", { class: "cut grow" }, step ? titleOf(step) : row.label),
     );
-    if (step && !isMoment(step)) element.append(el("span", { class: "muted number" }, durationText(lengthOf(step))));
+    if (step && step.end !== null && !isMoment(step)) {
+      element.append(el("span", { class: "muted number" }, durationText(lengthOf(step))));
+    }
     return element;
   }
 
   mark() {
     let id = null;
-    for (const row of this.list.rows.values()) {
-      const isChosen = row.dataset.key === this.chosen;
+    for (const [at, row] of this.list.rows) {
+      const isChosen = this.rows[at]?.key === this.chosen;
       row.setAttribute("aria-selected", String(isChosen));
+      row.setAttribute("aria-setsize", String(this.rows[at]?.siblings ?? 1));
       if (isChosen) id = row.id;
     }
     if (id === null) this.tree.removeAttribute("aria-activedescendant");

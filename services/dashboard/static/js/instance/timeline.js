@@ -8,7 +8,7 @@ import { boundsOf, clamp, pan, timeAt, zoom } from "./scale.js";
 import { instanceSheet, stepSheet } from "./step_facts.js";
 import { Frame } from "./timeline_frame.js";
 import { listenToKeys, listenToPointer } from "./timeline_input.js";
-import { makeRow } from "./timeline_row.js";
+import { makeRow, signatureOf } from "./timeline_row.js";
 import { AUTO_EXPANDED_MAX, autoExpanded, flatten } from "./timeline_rows.js";
 import { VirtualList } from "./virtual.js";
 
@@ -68,7 +68,7 @@ export class Timeline {
       rowHeight: ROW_HEIGHT,
       headHeight: () => part(this.frame.grid, ".tl-head").offsetHeight,
       create: (at) => this.create(at),
-      keyOf: (at) => this.rows[at]?.key ?? "",
+      keyOf: (at) => signatureOf(this.rows[at], this.store.root),
       onRender: () => this.mark(),
     });
     listenToKeys(this);
@@ -104,7 +104,7 @@ export class Timeline {
     this.list.setCount(this.rows.length);
     this.frame.grid.setAttribute("aria-rowcount", String(this.rows.length + 1));
     this.summarise();
-    this.list.refresh();
+    this.list.render();
     this.place();
     this.grow();
   }
@@ -264,9 +264,10 @@ export class Timeline {
   /** Shows which row is active. */
   mark() {
     let id = null;
-    for (const row of this.list.rows.values()) {
-      const isActive = row.dataset.key === this.active;
+    for (const [at, row] of this.list.rows) {
+      const isActive = this.rows[at]?.key === this.active;
       row.setAttribute("aria-selected", String(isActive));
+      row.setAttribute("aria-setsize", String(this.rows[at]?.siblings ?? 1));
       if (isActive) id = row.id;
     }
     if (id === null) this.frame.grid.removeAttribute("aria-activedescendant");

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { MATCHES_MAX, cut, pieces, pretty, search, sizeOf, tokens } from "../js/instance/payload.js";
+
+test("JSON is indented and nothing else is changed", () => {
+  assert.equal(pretty('{"a":[1,2.50,{}],"b":[ ],"c":"x: {,"}'), '{\n  "a": [\n    1,\n    2.50,\n    {}\n  ],\n  "b": [],\n  "c": "x: {,"\n}');
+});
+
+test("numbers keep the digits that a browser's own would lose", () => {
+  assert.equal(pretty("[12345678901234567890,1.0,1e400]"), "[\n  12345678901234567890,\n  1.0,\n  1e400\n]");
+});
+
+test("texts with quotes, brackets and backslashes stay in one piece", () => {
+  const text = JSON.stringify({ 'k"}': 'a\\"b]', "</script>": "\u2028" });
+  assert.deepEqual(JSON.parse(pretty(text)), JSON.parse(text));
+});
+
+test("what is no JSON is not indented", () => {
+  assert.equal(pretty("hello"), null);
+  assert.equal(pretty(""), null);
+  assert.equal(pretty("{'a': 1}"), null);
+});
+
+test("a bare value is JSON", () => {
+  assert.equal(pretty('"x"'), '"x"');
+  assert.equal(pretty(" null "), "null");
+});
+
+test("keys, strings, numbers and literals have their colours", () => {
+  const text = '{"k": "v", "n": -1.5e3, "t": true, "z": null}';
+  assert.deepEqual(
+    tokens(text).map(({ kind, start, end }) => [kind, text.slice(start, end)]),
+    [
+      ["key", '"k"'], ["string", '"v"'], ["key", '"n"'], ["number", "-1.5e3"],
+      ["key", '"t"'], ["literal", "true"], ["key", '"z"'], ["literal", "null"],
+    ],
+  ); // prettier-ignore
+});
+
+test("a search ignores case and takes every sign as it is", () => {
+  assert.deepEqual(search("a.B a.b axb", "A.b"), [{ start: 0, end: 3 }, { start: 4, end: 7 }]);
+  assert.deepEqual(search("text", ""), []);
+  assert.deepEqual(search("İx", "x"), [{ start: 1, end: 2 }]);
+});
+
+test("a search ends where nobody would go on", () => {
+  assert.equal(search("a".repeat(MATCHES_MAX * 2), "a").length, MATCHES_MAX);
+});
+
+test("pieces put together are the text", () => {
+  const text = pretty('{"name":"Ada","list":[1,22,333],"ok":true}');
+  const found = search(text, "a");
+  const parts = pieces(text, tokens(text), found);
+  assert.equal(parts.map((part) => part.text).join(""), text);
+  assert.equal(new Set(parts.flatMap(({ match }) => (match === null ? [] : [match]))).size, found.length);
+});
+
+test("a match may go across colours", () => {
+  const text = '{"a": 1}';
+  const parts = pieces(text, tokens(text), search(text, '": 1'));
+  assert.deepEqual(parts.filter(({ match }) => match === 0).map((part) => part.text), ['"', ": ", "1"]);
+});
+
+test("a long text is cut at a line's end, never inside a letter", () => {
+  assert.equal(cut("short"), "short");
+  assert.equal(cut(`${"x".repeat(95)}\n${"y".repeat(50)}`, 100), "x".repeat(95));
+  assert.equal(cut(`${"x".repeat(9)}😀😀`, 10), "x".repeat(9));
+});
+
+test("sizes are those on the wire", () => {
+  assert.equal(sizeOf("é"), "2 B");
+  assert.equal(sizeOf("x".repeat(65_536)), "64.0 KiB");
+  assert.equal(sizeOf("x".repeat(3 * 1024 * 1024)), "3.0 MiB");
+});
