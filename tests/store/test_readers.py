@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.scheduler.errors import StoppingError
+from services.scheduler.store.database import open_writer
 from services.scheduler.store.readers import Readers
 from tests.store.loops import on_a_loop
 
@@ -77,3 +79,12 @@ async def test_readers_read_off_the_loops_thread_and_cannot_write(file: Path) ->
         await readers.read(lambda connection: connection.execute(INSERT, (1,)))
     assert await readers.read(count) == 0
     readers.close()
+
+
+@on_a_loop
+async def test_a_read_after_the_close_is_refused(file: Path) -> None:
+    open_writer(file).close()
+    readers = Readers(file)
+    readers.close()
+    with pytest.raises(StoppingError):
+        await readers.read(lambda connection: connection.execute("SELECT 1").fetchone())

@@ -177,6 +177,7 @@ async def refuse_unrouted(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == WRONG_METHOD.status:
         allowed = (error.headers or {}).get("Allow", "")
         text = f"{request.method} is not possible here, only {allowed}"
+        log.info("no method: %s %s", request.method, request.url.path[:200])
         return refusal(WRONG_METHOD.status, WRONG_METHOD.code, text, error.headers)
     path = request.url.path[:200]
     fault = fault_of(NoRouteError())

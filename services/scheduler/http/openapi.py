@@ -26,6 +26,11 @@ _REFUSALS: Final = {
     "503": "The scheduler is stopping.",
 }
 
+_BODY_REFUSALS: Final = {
+    "413": "The body is above the limit.",
+    "415": "The body is not said to be JSON.",
+}
+
 
 def document_of(operations: Iterable[Operation]) -> dict[str, Any]:
     """OpenAPI 3.1."""
@@ -35,10 +40,9 @@ def document_of(operations: Iterable[Operation]) -> dict[str, Any]:
         used[operation.gives] = None
         if operation.takes is not None:
             used[operation.takes] = None
-    taken = {operation.takes for operation in operations}
+    # As they are read: a member that has a default may be absent, in what is given as well.
     keyed, definitions = models_json_schema(
-        [(model, "validation" if model in taken else "serialization") for model in used],
-        ref_template=_REF,
+        [(model, "validation") for model in used], ref_template=_REF
     )
     refs: dict[Any, Any] = {model: schema for (model, _mode), schema in keyed.items()}
     paths: dict[str, dict[str, Any]] = {}
@@ -65,7 +69,8 @@ def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
     }
     if operation.is_tagged:
         answers["304"] = {"description": "Nothing has changed since."}
-    for status, text in _REFUSALS.items():
+    refusals = _REFUSALS | (_BODY_REFUSALS if operation.takes is not None else {})
+    for status, text in sorted(refusals.items()):
         answers[status] = {
             "description": text,
             "content": {_JSON: {"schema": refs[Refusal]}},

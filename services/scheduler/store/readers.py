@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from services.scheduler.errors import StoppingError
 from services.scheduler.store.database import open_reader
 
 _THREADS: Final = 2
@@ -28,9 +29,14 @@ class Readers:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="reader")
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """What `query` reads, in one transaction."""
+        """What `query` reads, in one transaction; raises `StoppingError` after `close`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._read, query)
+        try:
+            reading = loop.run_in_executor(self._pool, self._read, query)
+        except RuntimeError as error:
+            # The pool has been shut down: the hub was deleted while the call came in.
+            raise StoppingError from error
+        return await reading
 
     def close(self) -> None:
         """Ends the threads, after what they are at, and closes the connections."""
