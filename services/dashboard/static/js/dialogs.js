@@ -32,7 +32,7 @@ function control(field) {
   switch (field.kind) {
     case "json":
     case "lines":
-      return html`<textarea ${rest}${described}${required} spellcheck="false">${field.value}</textarea>`;
+      return html`<textarea class="${field.kind === "lines" && "short"}" ${rest}${described}${required} spellcheck="false">${field.value}</textarea>`;
     case "time":
       return html`<input type="datetime-local" step="1" ${rest}${described} value="${field.value}">`;
     default:

@@ -40,7 +40,8 @@ async function look(signal) {
   const url = location.href;
   const fresh = await fetchPart(url, signal);
   if (!fresh || url !== location.href) return;
-  const { added, lost } = merge(fresh);
+  const newestFirst = !new URLSearchParams(location.search).has("sort");
+  const { added, lost } = merge(fresh, newestFirst);
   offer(added);
   if (lost.length > 0) await followLost(lost, signal);
 }
@@ -49,7 +50,7 @@ async function look(signal) {
 function onClick(event) {
   const target = /** @type {Element} */ (event.target);
   if (target.closest("#offer")) {
-    void go(location.href, { push: false });
+    refresh();
     return;
   }
   const link = target.closest("a");
@@ -66,7 +67,7 @@ bindFilters((url) => void go(url));
 keepPicking();
 rememberAddress();
 document.addEventListener("click", onClick);
-window.addEventListener("popstate", () => void go(location.href, { push: false }));
+window.addEventListener("popstate", refresh);
 document.addEventListener("softload", () => {
   forgetPart();
   rememberAddress();

@@ -37,9 +37,10 @@ export function mergeRows(fresh) {
  * Takes over all but new rows.
  *
  * @param {Document} fresh
+ * @param {boolean} newestFirst then what stands behind all known rows has only moved up a page
  * @returns {{added: number, lost: string[]}} how many rows are new, and which alive ones have left
  */
-export function merge(fresh) {
+export function merge(fresh, newestFirst) {
   takeOver(fresh, "counts");
   const shown = rowsOf(document);
   if (shown.size === 0) {
@@ -50,7 +51,9 @@ export function merge(fresh) {
   takeOver(fresh, "pager");
   mergeRows(fresh);
   const others = rowsOf(fresh);
-  const added = [...others.keys()].filter((id) => !shown.has(id)).length;
+  const order = [...others.keys()];
+  const end = newestFirst ? order.map((id) => shown.has(id)).lastIndexOf(true) : -1;
+  const added = (end < 0 ? order : order.slice(0, end)).filter((id) => !shown.has(id)).length;
   const lost = [...shown]
     .filter(([id, row]) => !others.has(id) && /^(running|pending|suspended)$/.test(row.getAttribute("data-status") ?? ""))
     .map(([id]) => id);
