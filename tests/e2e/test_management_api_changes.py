@@ -11,8 +11,9 @@ from tests.conformance.cell import cell
 from tests.conformance.hub import Hub, Steps
 from tests.conformance.waiting import echo, fails, waits_for_go
 from tests.e2e.conftest import StackMaker
-from tests.e2e.management import Api, api_of, short
-from tests.e2e.schedulers import hub_of, kill_and_start
+from tests.e2e.management import HEADER, Api, api_of, refusal_of, short
+from tests.e2e.schedulers import data_of, hub_of, kill_and_start
+from tests.e2e.test_data_directory import assert_stopped_by, overwrite
 
 FAR = "2099-01-01T00:00:00Z"
 broken: set[str] = set()
@@ -249,3 +250,20 @@ def test_what_was_answered_outlives_a_kill(api: Api, hub: Hub, own_stack: LocalS
     assert statuses == ["SUSPENDED", "TERMINATED", "TERMINATED", "PENDING", "PENDING"]
     assert len(api.ask("getEntity", "@nobody@kept")["queue"]) == 1
     assert hub.name == "default"
+
+
+def test_damage_is_told_without_details_and_stops_the_scheduler(new_stack: StackMaker) -> None:
+    with new_stack(workers=0) as stack:
+        with api_of(stack) as api:
+            api.start("echo", instanceId="held")
+        stack.process("scheduler").terminate()
+        stack.process("scheduler").wait(20)
+        stack.start_scheduler()
+        file = data_of(stack) / "default.db"
+        overwrite(file, 4_096, b"\xff" * (file.stat().st_size - 4_096))
+        with api_of(stack) as api:
+            path = "/v1/taskhubs/orchestrations/held"
+            status, code, message = refusal_of(api.client.get(path, headers={HEADER: "default"}))
+        assert (status, code) == (500, "INTERNAL")
+        assert "malformed" not in message
+        assert_stopped_by(stack, "malformed")
