@@ -1,3 +1,8 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.dispatch.shelves import Shelves
 from tests.unit.dispatch.recorder import activity
@@ -150,3 +155,48 @@ def test_a_shelf_emptied_while_it_was_aside_is_gone() -> None:
     shelves.look_again()
     shelves.put(activity(2), 2)
     assert in_turn(shelves) == [2]
+
+
+def ready(shelves: Shelves) -> Counter[tuple[Kind, str, str | None]]:
+    """How much there is, counted one by one."""
+    return Counter(
+        (kind, work.name, work.version)
+        for (kind, _seq), (_order, work) in shelves._ready.items()  # noqa: SLF001 - what it counts
+    )
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["put", "rename", "withdraw", "pop", "set aside", "look again"]),
+            st.integers(0, 5),
+            st.sampled_from(["a", "b"]),
+            st.sampled_from([None, "1"]),
+        ),
+        max_size=40,
+    )
+)
+def test_the_counts_by_name_are_right_whatever_happens(
+    steps: list[tuple[str, int, str, str | None]],
+) -> None:
+    shelves = Shelves()
+    for order, (step, seq, name, version) in enumerate(steps):
+        key = (Kind.ACTIVITY, seq)
+        if step == "look again":
+            shelves.look_again()
+        elif step == "withdraw":
+            shelves.withdraw(key)
+        elif step in {"put", "rename"} and (key in shelves) == (step == "rename"):
+            work = activity(seq, name, version)
+            if step == "rename":
+                shelves.rename(work)
+            else:
+                shelves.put(work, order)
+        elif step in {"pop", "set aside"} and (shelf := shelves.next(Kind.ACTIVITY)) is not None:
+            if step == "pop":
+                shelves.pop(shelf)
+                shelves.put_back(shelf)
+            else:
+                shelves.set_aside(shelf)
+        assert shelves.names() == ready(shelves)
+        assert shelves.count()[Kind.ACTIVITY] == ready(shelves).total()
