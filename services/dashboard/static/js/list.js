@@ -46,6 +46,11 @@ async function look(signal) {
   if (lost.length > 0) await followLost(lost, signal);
 }
 
+/** Shows what there is now, rows that are gone included: the reader has asked for it. */
+function refresh() {
+  void go(location.href, { push: false });
+}
+
 /** @param {MouseEvent} event */
 function onClick(event) {
   const target = /** @type {Element} */ (event.target);
@@ -76,7 +81,5 @@ document.addEventListener("pickchange", () => {
   const ids = picked();
   const bar = document.getElementById("bulk");
   if (ids.length === 0 && bar?.hidden) return;
-  // What the reader has done to many is shown at once, with the rows that are gone.
-  const refresh = () => void go(location.href, { push: false });
   void import("./bulk.js").then(({ showBar }) => showBar(picked(), refresh));
 });
