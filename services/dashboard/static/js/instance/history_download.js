@@ -11,6 +11,7 @@ import { saveAs } from "./files.js";
  * @param {(text: string) => void} tell
  */
 export async function downloadHistory(store, signal, tell) {
+  await store.sync();
   /** @type {Blob[]} */
   const parts = [new Blob(["[\n"])];
   /** @type {string | null} */

@@ -48,6 +48,17 @@ export function isFinished(status) {
   return /COMPLETED|FAILED|TERMINATED/.test(status);
 }
 
+/** @param {Instance | null} before @param {Instance} now */
+function isUnchanged(before, now) {
+  return (
+    before !== null &&
+    before.executionId === now.executionId &&
+    before.status === now.status &&
+    before.lastUpdatedAt === now.lastUpdatedAt &&
+    before.historyEvents === now.historyEvents
+  );
+}
+
 /** @param {string} instanceId */
 export function pathOf(instanceId) {
   return `/orchestrations/${segment(instanceId)}`;
@@ -152,7 +163,13 @@ export class Store {
   async read(branch, signal) {
     const answer = await getJson(pathOf(branch.instanceId), { etag: branch.etag, signal });
     if (answer.status === 304) return;
+    // The tag is the hub's: something else may have changed. Then there is nothing more to ask.
+    const isSame = branch.isComplete && isUnchanged(branch.instance, answer.body);
     this.take(branch, answer.body);
+    if (isSame) {
+      branch.etag = answer.etag;
+      return;
+    }
     try {
       await this.readHistory(branch, signal);
     } catch (error) {
@@ -173,6 +190,7 @@ export class Store {
     branch.status = instance.status;
     if (branch.executionId === instance.executionId && branch.model !== null) return;
     // Continued as new, rewound, restarted or replaced: what was told before is not true any more.
+    if (branch === this.root) this.branches = new Map([[this.rootId, branch]]);
     branch.executionId = instance.executionId;
     branch.model = new HistoryModel();
     branch.rows = new HistoryRows();
@@ -200,6 +218,27 @@ export class Store {
     branch.isComplete = true;
   }
 
+  /** The instances that somebody looks at and that have not ended. */
+  openChildren() {
+    const ids = new Set([...this.watchers].flatMap((watcher) => [...watcher()]));
+    const branches = [...ids].map((id) => this.branches.get(id));
+    return branches.filter(
+      (branch) => branch !== undefined && branch !== this.root && !isFinished(branch.status),
+    );
+  }
+
+  /** Whether anything can still change. */
+  isOpen() {
+    const { status, isComplete } = this.root;
+    return !isComplete || !isFinished(status) || this.openChildren().length > 0;
+  }
+
+  /** What was told of the root is not true any more. */
+  reopen() {
+    this.root.isComplete = false;
+    this.root.etag = null;
+  }
+
   /**
    * One round of questions: the instance, and those of its children that somebody looks at.
    *
@@ -207,19 +246,25 @@ export class Store {
    */
   async look(signal) {
     await this.refresh(this.root, signal);
-    const ids = new Set([...this.watchers].flatMap((watcher) => [...watcher()]));
-    const open = [...ids]
-      .map((id) => this.branches.get(id))
-      .filter((branch) => branch !== undefined && !isFinished(branch.status));
+    const open = this.openChildren();
     const from = open.length > WATCHED_MAX ? (this.round * WATCHED_MAX) % open.length : 0;
     this.round += 1;
     const queue = [...open, ...open].slice(from, from + Math.min(open.length, WATCHED_MAX));
     const work = async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        await this.refresh(next, signal);
+        const branch = next;
+        await this.refresh(branch, signal).catch((error) => this.lose(branch, error));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE_MAX }, work));
+  }
+
+  /** A child that is gone is not asked for again; what is known of it stays. @param {Loaded} branch @param {unknown} error */
+  lose(branch, error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+    branch.error = error.message;
+    branch.status = "ORCHESTRATION_STATUS_TERMINATED";
+    this.tell(branch.instanceId);
   }
 
   /**
@@ -241,6 +286,12 @@ export class Store {
    */
   async payloads(id) {
     return (await getJson(`${pathOf(id)}/payloads`)).body;
+  }
+
+  /** Asks which execution there is now: it may have continued as new since. */
+  async sync() {
+    this.root.etag = null;
+    await this.refresh(this.root);
   }
 
   /**

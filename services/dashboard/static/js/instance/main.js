@@ -6,7 +6,7 @@ import { poll } from "../poll.js";
 import { part } from "./element.js";
 import { FailurePanel } from "./failure.js";
 import { History } from "./history.js";
-import { Store, isFinished } from "./loader.js";
+import { Store } from "./loader.js";
 import { Payloads } from "./payloads.js";
 import { SequencePanel } from "./sequence.js";
 import { Tabs } from "./tabs.js";
@@ -69,15 +69,9 @@ store.onChange((id) => {
   drawSoon();
 });
 
-/** How many rounds an ended instance is left alone between two looks at it. */
-const RESTING_ROUNDS = 5;
-let round = 0;
-
 /** @param {AbortSignal} signal */
 async function look(signal) {
-  round += 1;
-  // It may be restarted or rewound from elsewhere, so it is looked at now and then.
-  if (isFinished(store.root.status) && store.root.isComplete && round % RESTING_ROUNDS !== 0) return;
+  if (!store.isOpen()) return; // it has ended; `instance:changed` tells when it begins again
   try {
     await store.look(signal);
   } catch (error) {
@@ -99,14 +93,13 @@ window.addEventListener("resize", measure);
 const polling = poll(look);
 polling.now();
 
-// The shell's head is told of changes first when somebody acts on this page.
-const head = document.getElementById("head")?.parentElement;
-if (head) {
-  new MutationObserver(() => {
-    const now = document.getElementById("head")?.dataset;
-    const { status: known, executionId } = store.root;
-    if (!now || !store.root.model || (now.status === known && now.executionId === executionId)) return;
-    round = -1;
-    polling.now();
-  }).observe(head, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-status"] });
-}
+// The head asks too, and sees first what somebody does to an instance that has ended.
+document.addEventListener("instance:changed", (event) => {
+  const head = /** @type {CustomEvent} */ (event).detail;
+  const known = store.root.instance;
+  if (known === null) return;
+  const isSame = head.executionId === known.executionId && head.lastUpdatedAt === known.lastUpdatedAt;
+  if (isSame && head.status === known.status) return;
+  store.reopen();
+  polling.now();
+});
