@@ -79,8 +79,11 @@ def test_a_cursor_holds_any_key(label: str, name: str, created: int, seq: int) -
 
 @pytest.mark.parametrize(
     "forged",
-    ["x", "=", "é", token().value, token(1).value, token(*("a", True)).value, token("a", 2**63).value,
-     token("a", None).value, token("a", 1.0).value, "WyJcdWQ4MDAiLDFd"],
+    [
+        "x", "=", "é", "WyJcdWQ4MDAiLDFd", token().value, token(1).value,
+        token("a", None).value, token("a", 1.0).value, token("a", 2**63).value,
+        token(*("a", True)).value,
+    ],
 )  # fmt: skip
 def test_what_is_no_cursor_is_refused(forged: str) -> None:
     with pytest.raises(BadRequestError, match="Invalid cursor"):
