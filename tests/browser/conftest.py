@@ -22,7 +22,7 @@ DESKTOP: Final = {"width": 1280, "height": 720}
 MS_MAX: Final = 15_000
 expect.set_options(timeout=MS_MAX)
 
-PageMaker = Callable[..., Page]
+ContextMaker = Callable[..., BrowserContext]
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +135,6 @@ def new_context(browser: Browser, stack: LocalStack, watch: Watch) -> Iterator[A
 
 
 @pytest.fixture
-def page(new_context: Callable[..., BrowserContext]) -> Page:
+def page(new_context: ContextMaker) -> Page:
     """A tab."""
     return new_context().new_page()
