@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from services.dashboard import (
@@ -23,7 +23,7 @@ from services.dashboard.errors import RefusedError
 from services.dashboard.headers import SecurityHeaders
 from services.dashboard.proxy import pass_on
 from services.dashboard.rendering import FOLDER
-from services.dashboard.static_files import OurFiles
+from services.dashboard.static_files import StaticFiles
 from services.shared.web import EncodedPaths, Guard
 
 # Below this a packed answer is no smaller.
@@ -45,7 +45,7 @@ def application(desk: Desk, hosts: Iterable[str]) -> ASGIApp:
             Route("/hubs/{hub}/entities/{id}", entities_page.show_one),
             Route("/hubs/{hub}/workers", workers_page.show),
             Route("/hubs/{hub}/api/{path:path}", pass_on, methods=["GET", "POST", "DELETE"]),
-            Mount("/static", OurFiles(directory=FOLDER / "static")),
+            Route("/static/{path:path}", StaticFiles(FOLDER / "static").serve),
         ],
         exception_handlers={
             RefusedError: _on_refusal,

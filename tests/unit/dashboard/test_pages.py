@@ -169,3 +169,17 @@ def test_work_that_no_worker_accepts_is_a_warning() -> None:
 
 def test_the_dashboards_own_health_needs_no_scheduler() -> None:
     assert Scheduler(is_away=True).ask("/healthz").status_code == 204
+
+
+def test_a_file_comes_packed_to_whoever_unpacks_it() -> None:
+    scheduler = Scheduler()
+    packed = scheduler.ask("/static/css/base.css", headers={"accept-encoding": "gzip"})
+    plain = scheduler.ask("/static/css/base.css", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+
+
+@pytest.mark.parametrize("path", ["../settings.py", "%2e%2e/settings.py", "css", "no.js", "js/"])
+def test_no_address_leads_to_another_file(path: str) -> None:
+    assert Scheduler().ask(f"/static/{path}").status_code == 404
