@@ -7,7 +7,7 @@
  */
 
 /** What history kinds call the payload that goes in and the one that comes out. */
-const FIELDS = ["input", "result", "output", "data"];
+const FIELDS = ["input", "result", "output", "data", "reason"];
 const NOTHING_SENT = new Set(["timer", "lock", "suspension"]);
 
 /**

@@ -5,7 +5,7 @@ import { el, icon } from "./element.js";
 import { KINDS, STATES, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { payloadRows } from "./payload_items.js";
 import { durationText, isMoment, lengthOf } from "./step_facts.js";
-import { signatureOf } from "./timeline_row.js";
+import { shortId, signatureOf } from "./timeline_row.js";
 import { flatten, parentOf } from "./timeline_rows.js";
 import { VirtualList } from "./virtual.js";
 
@@ -134,7 +134,12 @@ export class PayloadList {
       icon(state.icon, `tone-${state.tone} tl-state`),
       el("span", { class: "only-read-out" }, word),
       icon(step ? KINDS[step.kind].icon : "orchestration", "tl-kind"),
-      el("span", { class: "cut grow" }, step ? titleOf(step) : row.label),
+      el(
+        "span",
+        { class: "cut grow" },
+        step ? titleOf(step) : row.label,
+        step?.childId ? el("span", { class: "tl-suffix" }, ` ${shortId(step.childId, row.ownerId)}`) : null,
+      ),
     );
     if (step && step.end !== null && !isMoment(step)) {
       element.append(el("span", { class: "muted number" }, durationText(lengthOf(step))));

@@ -3,6 +3,7 @@
 
 import { formatDuration, formatTime, now } from "../clock.js";
 import { el, icon } from "./element.js";
+import { parseTime } from "./events.js";
 import { KINDS, STATES, fine, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { factSheet } from "./tooltip.js";
 
@@ -119,6 +120,11 @@ function attemptList(step) {
   return list;
 }
 
+/** When an instance began, or was created to begin one day. @param {Loaded} branch */
+export function beginOf({ model, instance }) {
+  return model?.start ?? (instance ? parseTime(instance.createdAt) : null);
+}
+
 /** @param {Loaded} branch @param {number} origin */
 export function instanceSheet(branch, origin) {
   const state = STATES[stateOfStatus(branch.status)];
@@ -133,7 +139,7 @@ export function instanceSheet(branch, origin) {
       el("span", { class: `tone-${state.tone}` }, state.word),
     ),
     [
-      ["Started", momentOf(start, origin)],
+      [model?.start === null ? "Created" : "Started", momentOf(start, origin)],
       ["Duration", durationText(lengthOf({ start, end: model?.end ?? null }))],
       ["Steps", model ? model.steps.length.toLocaleString("en") : null],
       ["Retries", model?.retries ? String(model.retries) : null],

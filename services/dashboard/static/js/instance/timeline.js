@@ -5,7 +5,7 @@ import { now } from "../clock.js";
 import { part } from "./element.js";
 import { isFinished } from "./loader.js";
 import { boundsOf, clamp, pan, timeAt, zoom } from "./scale.js";
-import { instanceSheet, stepSheet } from "./step_facts.js";
+import { beginOf, instanceSheet, stepSheet } from "./step_facts.js";
 import { Frame } from "./timeline_frame.js";
 import { listenToKeys, listenToPointer } from "./timeline_input.js";
 import { makeRow, signatureOf } from "./timeline_row.js";
@@ -79,7 +79,7 @@ export class Timeline {
   }
 
   get origin() {
-    return this.store.root.model?.start ?? this.bounds.start;
+    return beginOf(this.store.root) ?? this.bounds.start;
   }
 
   show() {
@@ -174,7 +174,7 @@ export class Timeline {
     const width = this.frame.trackWidth();
     this.bounds = boundsOf(this.origin, this.lastEnd(end), width);
     this.view = this.follows ? this.bounds : clamp(this.view, this.bounds);
-    this.frame.drawAxis(this.view, this.origin, model?.start ? end : null);
+    this.frame.drawAxis(this.view, this.origin, end);
     for (const element of this.list.rows.values()) this.tracks.get(element)?.place(this.view, width);
   }
 
@@ -189,7 +189,6 @@ export class Timeline {
   grow() {
     clearTimeout(this.timer);
     if (!this.isShown || document.hidden || isFinished(this.store.root.status)) return;
-    if (this.store.root.model?.start === null) return;
     this.timer = window.setTimeout(() => {
       requestAnimationFrame(() => {
         this.place();

@@ -5,7 +5,7 @@ import { now } from "../clock.js";
 import { el } from "./element.js";
 import { stateOfStatus } from "./looks.js";
 import { xOf } from "./scale.js";
-import { durationText, isMoment, lengthOf } from "./step_facts.js";
+import { beginOf, durationText, isMoment, lengthOf } from "./step_facts.js";
 
 /**
  * @typedef {import("./scale.js").View} View
@@ -52,7 +52,8 @@ export function textWidth(text) {
  */
 export function makeTrack(row, branch) {
   const bars = row.step ? barsOf(row.step) : instanceBars(branch);
-  const span = row.step ?? { start: branch?.model?.start ?? 0, end: branch?.model?.end ?? null };
+  const begin = (branch && beginOf(branch)) ?? 0;
+  const span = row.step ?? { start: begin, end: branch?.model?.end ?? null };
   const hasLabel = bars.length > 0 && !(row.step && isMoment(row.step));
   const isOver = bars.some((bar) => bar.element.classList.contains("bar-due"));
   const label = el("span", { class: `tl-duration${isOver ? " is-over" : ""}` });
@@ -72,10 +73,10 @@ export function makeTrack(row, branch) {
 
 /** @param {Loaded | undefined} branch @returns {Bar[]} */
 function instanceBars(branch) {
-  const model = branch?.model;
-  if (!branch || !model || model.start === null) return [];
+  const begin = branch ? beginOf(branch) : null;
+  if (!branch || begin === null) return [];
   const className = `bar-instance is-${stateOfStatus(branch.status)}`;
-  return [bar(className, model.start, model.end)];
+  return [bar(className, begin, branch.model?.end ?? null)];
 }
 
 /** @param {Step} step @returns {Bar[]} */
