@@ -78,7 +78,7 @@ def test_the_pictures_of_the_readme_are_there_and_light() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", readme.README)
     assert len(pictures) >= 5
     for picture in pictures:
-        assert 10_000 < (ROOT / picture).stat().st_size <= 200_000
+        assert 10_000 < (ROOT / picture).stat().st_size <= 100_000
 
 
 def test_what_the_readme_shows_is_what_the_demo_prints() -> None:
