@@ -13,10 +13,13 @@ export function at(ms) {
 export const error = (message) => ({ errorType: "ValueError", errorMessage: message });
 
 /** An event `ms` after the begin; `id` is -1 but for what schedules. */
-const event = (kind) => (ms, body = {}, id = -1) => ({ timestamp: at(ms), eventId: id, [kind]: body });
+const event =
+  (kind) =>
+  (ms, body = {}, id = -1) => ({ timestamp: at(ms), eventId: id, [kind]: body });
 
 export const turn = event("orchestratorStarted");
-export const started = (ms, name = "main", more = {}) => event("executionStarted")(ms, { name, ...more });
+export const started = (ms, name = "main", more = {}) =>
+  event("executionStarted")(ms, { name, ...more });
 export const ended = (ms) =>
   event("executionCompleted")(ms, { orchestrationStatus: "ORCHESTRATION_STATUS_COMPLETED" });
 export const failed = (ms, message) =>
@@ -29,9 +32,13 @@ export const timer = (ms, id, due) => event("timerCreated")(ms, { fireAt: at(due
 export const timerFired = (ms, id) => event("timerFired")(ms, { timerId: id });
 export const child = (ms, id, name, instanceId) =>
   event("subOrchestrationInstanceCreated")(ms, { name, instanceId }, id);
-export const childDone = (ms, id) => event("subOrchestrationInstanceCompleted")(ms, { taskScheduledId: id });
+export const childDone = (ms, id) =>
+  event("subOrchestrationInstanceCompleted")(ms, { taskScheduledId: id });
 export const childFailed = (ms, id, message) =>
-  event("subOrchestrationInstanceFailed")(ms, { taskScheduledId: id, failureDetails: error(message) });
+  event("subOrchestrationInstanceFailed")(ms, {
+    taskScheduledId: id,
+    failureDetails: error(message),
+  });
 export const raised = (ms, name) => event("eventRaised")(ms, { name });
 export const other = (kind, ms, body, id = -1) => event(kind)(ms, body, id);
 

@@ -1,14 +1,28 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { MATCHES_MAX, cut, pieces, pretty, search, sizeOf, tokens } from "../js/instance/payload.js";
+import {
+  MATCHES_MAX,
+  cut,
+  pieces,
+  pretty,
+  search,
+  sizeOf,
+  tokens,
+} from "../js/instance/payload.js";
 
 test("JSON is indented and nothing else is changed", () => {
-  assert.equal(pretty('{"a":[1,2.50,{}],"b":[ ],"c":"x: {,"}'), '{\n  "a": [\n    1,\n    2.50,\n    {}\n  ],\n  "b": [],\n  "c": "x: {,"\n}');
+  assert.equal(
+    pretty('{"a":[1,2.50,{}],"b":[ ],"c":"x: {,"}'),
+    '{\n  "a": [\n    1,\n    2.50,\n    {}\n  ],\n  "b": [],\n  "c": "x: {,"\n}',
+  );
 });
 
 test("numbers keep the digits that a browser's own would lose", () => {
-  assert.equal(pretty("[12345678901234567890,1.0,1e400]"), "[\n  12345678901234567890,\n  1.0,\n  1e400\n]");
+  assert.equal(
+    pretty("[12345678901234567890,1.0,1e400]"),
+    "[\n  12345678901234567890,\n  1.0,\n  1e400\n]",
+  );
 });
 
 test("texts with quotes, brackets and backslashes stay in one piece", () => {
@@ -32,14 +46,23 @@ test("keys, strings, numbers and literals have their colours", () => {
   assert.deepEqual(
     tokens(text).map(({ kind, start, end }) => [kind, text.slice(start, end)]),
     [
-      ["key", '"k"'], ["string", '"v"'], ["key", '"n"'], ["number", "-1.5e3"],
-      ["key", '"t"'], ["literal", "true"], ["key", '"z"'], ["literal", "null"],
+      ["key", '"k"'],
+      ["string", '"v"'],
+      ["key", '"n"'],
+      ["number", "-1.5e3"],
+      ["key", '"t"'],
+      ["literal", "true"],
+      ["key", '"z"'],
+      ["literal", "null"],
     ],
-  ); // prettier-ignore
+  );
 });
 
 test("a search ignores case and takes every sign as it is", () => {
-  assert.deepEqual(search("a.B a.b axb", "A.b"), [{ start: 0, end: 3 }, { start: 4, end: 7 }]);
+  assert.deepEqual(search("a.B a.b axb", "A.b"), [
+    { start: 0, end: 3 },
+    { start: 4, end: 7 },
+  ]);
   assert.deepEqual(search("text", ""), []);
   assert.deepEqual(search("İx", "x"), [{ start: 1, end: 2 }]);
 });
@@ -53,13 +76,19 @@ test("pieces put together are the text", () => {
   const found = search(text, "a");
   const parts = pieces(text, tokens(text), found);
   assert.equal(parts.map((part) => part.text).join(""), text);
-  assert.equal(new Set(parts.flatMap(({ match }) => (match === null ? [] : [match]))).size, found.length);
+  assert.equal(
+    new Set(parts.flatMap(({ match }) => (match === null ? [] : [match]))).size,
+    found.length,
+  );
 });
 
 test("a match may go across colours", () => {
   const text = '{"a": 1}';
   const parts = pieces(text, tokens(text), search(text, '": 1'));
-  assert.deepEqual(parts.filter(({ match }) => match === 0).map((part) => part.text), ['"', ": ", "1"]);
+  assert.deepEqual(
+    parts.filter(({ match }) => match === 0).map((part) => part.text),
+    ['"', ": ", "1"],
+  );
 });
 
 test("a long text is cut at a line's end, never inside a letter", () => {

@@ -16,7 +16,14 @@ test("time goes to a place and back", () => {
 test("ticks are counted as people count", () => {
   assert.deepEqual(labels(1000), ["0", "+200 ms", "+400 ms", "+600 ms", "+800 ms", "+1.0 s"]);
   assert.deepEqual(labels(60_000).slice(0, 3), ["0", "+10 s", "+20 s"]);
-  assert.deepEqual(labels(2 * 3_600_000).slice(0, 6), ["0", "+15 m", "+30 m", "+45 m", "+1 h", "+1 h 15 m"]);
+  assert.deepEqual(labels(2 * 3_600_000).slice(0, 6), [
+    "0",
+    "+15 m",
+    "+30 m",
+    "+45 m",
+    "+1 h",
+    "+1 h 15 m",
+  ]);
   assert.deepEqual(labels(9 * 86_400_000).slice(0, 3), ["0", "+2 d", "+4 d"]);
 });
 

@@ -5,31 +5,56 @@ import { layOut } from "../js/instance/sequence_layout.js";
 import { spreadOf } from "../js/instance/sequence_calls.js";
 import { sequenceOf } from "../js/instance/sequence_model.js";
 import {
-  branch, child, childDone, ended, model, raised, started, task, taskDone, taskFailed, timer, timerFired, turn,
-} from "./given.mjs"; // prettier-ignore
+  branch,
+  child,
+  childDone,
+  ended,
+  model,
+  raised,
+  started,
+  task,
+  taskDone,
+  taskFailed,
+  timer,
+  timerFired,
+  turn,
+} from "./given.mjs";
 
 const draw = (loaded, expanded = new Set(), find = () => undefined, most = undefined) =>
   sequenceOf(branch("m", loaded), expanded, find, most);
-const arrows = (sequence) => sequence.messages.map(({ kind, from, to, label }) => `${kind} ${from} ${to} ${label}`);
+const arrows = (sequence) =>
+  sequence.messages.map(({ kind, from, to, label }) => `${kind} ${from} ${to} ${label}`);
 const fan = (count) =>
   model(
-    turn(0), started(0),
+    turn(0),
+    started(0),
     ...Array.from({ length: count }, (_, at) => task(1, at + 1, "order")),
     turn(2000),
     ...Array.from({ length: count }, (_, at) => taskDone(10 + at, at + 1)),
     ended(2001),
-  ); // prettier-ignore
+  );
 
 test("a call is an arrow there and an arrow back", () => {
-  const sequence = draw(model(turn(0), started(0), task(1, 1, "a"), turn(9), taskDone(9, 1), ended(10)));
+  const sequence = draw(
+    model(turn(0), started(0), task(1, 1, "a"), turn(9), taskDone(9, 1), ended(10)),
+  );
   assert.deepEqual(arrows(sequence), [
     "call client instance:m start",
     "call instance:m activity:a a",
     "return activity:a instance:m done",
     "return instance:m client completed",
   ]);
-  assert.deepEqual(sequence.participants.map(({ label }) => label), ["Client", "main", "a"]);
-  assert.deepEqual(sequence.activations.map(({ from, to }) => [from, to]), [[0, 3], [1, 2]]);
+  assert.deepEqual(
+    sequence.participants.map(({ label }) => label),
+    ["Client", "main", "a"],
+  );
+  assert.deepEqual(
+    sequence.activations.map(({ from, to }) => [from, to]),
+    [
+      [0, 3],
+      [1, 2],
+    ],
+  );
 });
 
 test("a fan-out is one arrow with its number and its spread, and opens", () => {
@@ -51,19 +76,35 @@ test("two calls of a turn are few enough to be drawn each", () => {
 
 test("a loop over one activity is one arrow too", () => {
   const events = Array.from({ length: 6 }, (_, at) => [
-    task(at * 10 + 1, at + 1, "tick"), turn(at * 10 + 9), taskDone(at * 10 + 9, at + 1),
-  ]).flat(); // prettier-ignore
+    task(at * 10 + 1, at + 1, "tick"),
+    turn(at * 10 + 9),
+    taskDone(at * 10 + 9, at + 1),
+  ]).flat();
   const sequence = draw(model(turn(0), started(0), ...events, ended(99)));
   assert.equal(sequence.messages[1].label, "tick × 6");
   assert.equal(sequence.messages[1].call.shape, "in a row");
-  assert.equal(draw(model(turn(0), started(0), ...events, ended(99)), new Set([sequence.messages[1].expandKey])).total, 14);
+  assert.equal(
+    draw(
+      model(turn(0), started(0), ...events, ended(99)),
+      new Set([sequence.messages[1].expandKey]),
+    ).total,
+    14,
+  );
 });
 
 test("failures of a fan-out are counted", () => {
   const loaded = model(
-    turn(0), started(0), task(1, 1, "a"), task(1, 2, "a"), task(1, 3, "a"),
-    turn(9), taskDone(7, 1), taskFailed(8, 2), taskDone(9, 3), ended(9),
-  ); // prettier-ignore
+    turn(0),
+    started(0),
+    task(1, 1, "a"),
+    task(1, 2, "a"),
+    task(1, 3, "a"),
+    turn(9),
+    taskDone(7, 1),
+    taskFailed(8, 2),
+    taskDone(9, 3),
+    ended(9),
+  );
   const [, , back] = draw(loaded).messages;
   assert.deepEqual([back.label, back.state, back.failed], ["2 done, 1 failed", "failed", 1]);
 });
@@ -71,10 +112,20 @@ test("failures of a fan-out are counted", () => {
 test("each attempt is a call of its own", () => {
   const sequence = draw(
     model(
-      turn(0), started(0), task(1, 1, "a"), turn(10), taskFailed(10, 1), timer(11, 2, 31),
-      turn(31), timerFired(31, 2), task(32, 1, "a"), turn(40), taskDone(40, 1), ended(41),
+      turn(0),
+      started(0),
+      task(1, 1, "a"),
+      turn(10),
+      taskFailed(10, 1),
+      timer(11, 2, 31),
+      turn(31),
+      timerFired(31, 2),
+      task(32, 1, "a"),
+      turn(40),
+      taskDone(40, 1),
+      ended(41),
     ),
-  ); // prettier-ignore
+  );
   assert.deepEqual(
     sequence.messages.map(({ label }) => label),
     ["start", "a (attempt 1)", "failed", "a (attempt 2)", "done", "completed"],
@@ -82,8 +133,22 @@ test("each attempt is a call of its own", () => {
 });
 
 test("a sub-orchestration opens into its own calls, on a lifeline of its own", () => {
-  const main = model(turn(0), started(0), child(1, 1, "batch", "m:1"), turn(9), childDone(9, 1), ended(9));
-  const inner = model(turn(2), started(2, "batch"), task(3, 1, "order"), turn(8), taskDone(7, 1), ended(8));
+  const main = model(
+    turn(0),
+    started(0),
+    child(1, 1, "batch", "m:1"),
+    turn(9),
+    childDone(9, 1),
+    ended(9),
+  );
+  const inner = model(
+    turn(2),
+    started(2, "batch"),
+    task(3, 1, "order"),
+    turn(8),
+    taskDone(7, 1),
+    ended(8),
+  );
   const key = draw(main).messages[1].expandKey;
   const open = draw(main, new Set([key]), () => branch("m:1", inner));
   assert.deepEqual(arrows(open).slice(1, 5), [
@@ -97,9 +162,21 @@ test("a sub-orchestration opens into its own calls, on a lifeline of its own", (
 });
 
 test("an external event comes from outside, with the time that was waited for it", () => {
-  const loaded = model(turn(0), started(0), task(1, 1, "a"), turn(5), taskDone(5, 1), turn(60), raised(60, "Go"), ended(61));
+  const loaded = model(
+    turn(0),
+    started(0),
+    task(1, 1, "a"),
+    turn(5),
+    taskDone(5, 1),
+    turn(60),
+    raised(60, "Go"),
+    ended(61),
+  );
   const event = draw(loaded).messages.find(({ label }) => label === "Go");
-  assert.deepEqual([event.kind, event.from, event.to, event.duration], ["oneway", "event", "instance:m", 55]);
+  assert.deepEqual(
+    [event.kind, event.from, event.to, event.duration],
+    ["oneway", "event", "instance:m", 55],
+  );
 });
 
 test("a child is called by its parent, not by a client", () => {
@@ -124,21 +201,42 @@ test("bars that run at the same time stand beside each other", () => {
 
 test("a running call has no arrow back yet", () => {
   const sequence = draw(model(turn(0), started(0), task(1, 1, "a")));
-  assert.deepEqual(sequence.messages.map(({ kind }) => kind), ["call", "call"]);
-  assert.deepEqual(sequence.activations.map(({ to, state }) => [to, state]), [[null, "running"], [null, "running"]]);
+  assert.deepEqual(
+    sequence.messages.map(({ kind }) => kind),
+    ["call", "call"],
+  );
+  assert.deepEqual(
+    sequence.activations.map(({ to, state }) => [to, state]),
+    [
+      [null, "running"],
+      [null, "running"],
+    ],
+  );
 });
 
 test("durations have a spread once one has ended", () => {
   assert.equal(spreadOf([{ start: 0, end: null }]), null);
-  assert.deepEqual(spreadOf([{ start: 0, end: 4 }, { start: 0, end: 2 }, { start: 1, end: null }]), {
-    min: 2, median: 3, max: 4,
-  }); // prettier-ignore
+  assert.deepEqual(
+    spreadOf([
+      { start: 0, end: 4 },
+      { start: 0, end: 2 },
+      { start: 1, end: null },
+    ]),
+    {
+      min: 2,
+      median: 3,
+      max: 4,
+    },
+  );
 });
 
 test("every lifeline has its place, names are not cut before they must be", () => {
   const sequence = draw(fan(3));
   const layout = layOut(sequence, (text) => text.length * 7, 1000);
   const places = sequence.participants.map(({ id }) => layout.x.get(id));
-  assert.deepEqual(places, [...places].sort((one, other) => one - other));
+  assert.deepEqual(
+    places,
+    [...places].sort((one, other) => one - other),
+  );
   assert.ok(layout.height > sequence.messages.length * 20);
 });

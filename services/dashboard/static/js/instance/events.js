@@ -109,7 +109,9 @@ export class HistoryModel {
   }
 }
 
-/** @typedef {(model: HistoryModel, event: HistoryEvent, body: any, time: number) => void} Handler */
+/**
+ * @typedef {(model: HistoryModel, event: HistoryEvent, body: any, time: number) => void} Handler
+ */
 
 /**
  * @param {"activity" | "child"} kind
@@ -289,7 +291,11 @@ const HANDLERS = {
   timerCreated: createsTimer,
   timerFired: firesTimer,
   eventRaised: raisesEvent,
-  eventSent: moment("sent", (body) => body.name, (body) => body.instanceId),
+  eventSent: moment(
+    "sent",
+    (body) => body.name,
+    (body) => body.instanceId,
+  ),
   executionSuspended: suspends,
   executionResumed: resumes,
   entityOperationCalled: callsEntity,

@@ -87,13 +87,18 @@ export class FailurePanel {
   stepItem(branch, step, root) {
     const open = el("button", { type: "button", class: "fl-step" }, titleOf(step));
     open.addEventListener("click", () => this.openStep(branch.instanceId, step.key));
+    const at = step.end ?? step.start;
     const attempts = step.attempts > 1 ? `, ${step.attempts} attempts` : "";
     return el(
       "li",
       { class: "is-cause" },
       icon(KINDS[step.kind].icon),
       open,
-      el("span", { class: "muted" }, `${KINDS[step.kind].word}, failed ${momentOf(step.end ?? step.start, root.model?.start ?? step.start)}${attempts}`),
+      el(
+        "span",
+        { class: "muted" },
+        `${KINDS[step.kind].word}, failed ${momentOf(at, root.model?.start ?? at)}${attempts}`,
+      ),
       step.failure ? el("span", { class: "fl-cause" }, errorLine(step.failure)) : null,
     );
   }
@@ -101,6 +106,13 @@ export class FailurePanel {
 
 /** @param {Loaded} branch @param {Loaded} root */
 function instanceLink(branch, root) {
-  if (branch === root) return el("span", {}, branch.name, el("span", { class: "muted" }, " this orchestration"));
-  return el("span", {}, el("a", { href: pageOf(branch.instanceId) }, branch.name), " ", el("code", { class: "muted" }, branch.instanceId));
+  if (branch === root)
+    return el("span", {}, branch.name, el("span", { class: "muted" }, " this orchestration"));
+  return el(
+    "span",
+    {},
+    el("a", { href: pageOf(branch.instanceId) }, branch.name),
+    " ",
+    el("code", { class: "muted" }, branch.instanceId),
+  );
 }

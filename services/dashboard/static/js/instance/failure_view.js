@@ -22,7 +22,12 @@ export function failureView(failure, depth = 0) {
   );
   if (failure.stackTrace) element.append(stackView(failure.stackTrace, depth === 0));
   if (failure.innerFailure && depth < DEPTH_MAX) {
-    const inner = el("li", {}, el("p", { class: "fl-by muted" }, "caused by"), failureView(failure.innerFailure, depth + 1));
+    const inner = el(
+      "li",
+      {},
+      el("p", { class: "fl-by muted" }, "caused by"),
+      failureView(failure.innerFailure, depth + 1),
+    );
     element.append(el("ul", { class: "fl-inner" }, inner));
   }
   return element;
@@ -30,17 +35,26 @@ export function failureView(failure, depth = 0) {
 
 /** @param {string} stack @param {boolean} isOpen */
 function stackView(stack, isOpen) {
-  const copy = button("Copy", async () => {
-    const word = /** @type {Text} */ (copy.lastChild);
-    word.data = (await copyText(stack)) ? "Copied" : "Not allowed";
-    setTimeout(() => {
-      word.data = "Copy";
-    }, 1500);
-  }, { icon: "copy" }); // prettier-ignore
+  const copy = button(
+    "Copy",
+    async () => {
+      const word = /** @type {Text} */ (copy.lastChild);
+      word.data = (await copyText(stack)) ? "Copied" : "Not allowed";
+      setTimeout(() => {
+        word.data = "Copy";
+      }, 1500);
+    },
+    { icon: "copy" },
+  );
   return el(
     "details",
     { class: "fl-stack", open: isOpen },
     el("summary", {}, "Stack trace"),
-    el("div", { class: "fl-code" }, el("pre", { tabindex: 0, role: "region", "aria-label": "Stack trace" }, stack.trimEnd()), copy),
+    el(
+      "div",
+      { class: "fl-code" },
+      el("pre", { tabindex: 0, role: "region", "aria-label": "Stack trace" }, stack.trimEnd()),
+      copy,
+    ),
   );
 }

@@ -49,7 +49,13 @@ export class History {
     this.body = el("div", { class: "hs-body", role: "rowgroup" });
     this.grid = el(
       "div",
-      { class: "hs-grid", role: "treegrid", tabindex: 0, "aria-label": "History", "aria-colcount": 6 },
+      {
+        class: "hs-grid",
+        role: "treegrid",
+        tabindex: 0,
+        "aria-label": "History",
+        "aria-colcount": 6,
+      },
       headRow(),
       this.body,
     );
@@ -100,7 +106,9 @@ export class History {
     this.tools.show(rows, this.shown.length, isComplete ? rows.rows.length : total);
     this.empty.hidden = this.shown.length > 0 || !isComplete;
     this.empty.textContent =
-      rows.rows.length === 0 ? "No events yet: it has not started." : "No event matches these filters.";
+      rows.rows.length === 0
+        ? "No events yet: it has not started."
+        : "No event matches these filters.";
     this.list.render();
   }
 
@@ -124,7 +132,14 @@ export class History {
         "aria-selected": "false",
       },
       cell("hs-index", el("span", { class: "tl-chevron" }, icon("chevron")), String(row.index)),
-      cell("hs-time", el("span", { title: formatTime(row.time) }, sign + durationText(Math.abs(row.time - origin)))),
+      cell(
+        "hs-time",
+        el(
+          "span",
+          { title: formatTime(row.time) },
+          sign + durationText(Math.abs(row.time - origin)),
+        ),
+      ),
       cell("hs-since", row.sinceLast < 0.005 ? "" : durationText(row.sinceLast)),
       cell(`hs-kind tone-${tone}`, icon(name), el("span", { class: "cut" }, wordOf(row.kind))),
       cell("hs-name cut", row.name),

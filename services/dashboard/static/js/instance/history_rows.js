@@ -114,7 +114,8 @@ export class HistoryRows {
     const sinceLast = this.latest === null ? 0 : Math.max(0, time - this.latest);
     this.latest = Math.max(this.latest ?? time, time);
     const failure = body.failureDetails;
-    const isFailure = Boolean(failure) || body.orchestrationStatus === "ORCHESTRATION_STATUS_FAILED";
+    const isFailure =
+      Boolean(failure) || body.orchestrationStatus === "ORCHESTRATION_STATUS_FAILED";
     return {
       index: event.index,
       kind,

@@ -22,9 +22,17 @@ export class HistoryTools {
     this.actions = actions;
     /** @type {Map<string, HTMLButtonElement>} */
     this.chips = new Map();
-    this.kinds = el("div", { class: "chips hs-kinds", role: "group", "aria-label": "Kinds of event" });
+    this.kinds = el("div", {
+      class: "chips hs-kinds",
+      role: "group",
+      "aria-label": "Kinds of event",
+    });
     this.count = el("span", { class: "muted tl-summary", role: "status" });
-    this.text = el("input", { type: "search", placeholder: "Filter by name", "aria-label": "Filter by name" });
+    this.text = el("input", {
+      type: "search",
+      placeholder: "Filter by name",
+      "aria-label": "Filter by name",
+    });
     this.failures = el("input", { type: "checkbox" });
     this.failuresWord = el("span", {}, "Failures only");
     this.progress = el("span", { class: "muted", role: "status" });
@@ -101,7 +109,15 @@ export class HistoryTools {
       known.lastElementChild?.replaceWith(number);
       return;
     }
-    const look = lookOf({ kind, isFailure: false, index: 0, time: 0, sinceLast: 0, name: "", note: "" });
+    const look = lookOf({
+      kind,
+      isFailure: false,
+      index: 0,
+      time: 0,
+      sinceLast: 0,
+      name: "",
+      note: "",
+    });
     const chip = el(
       "button",
       { type: "button", class: "chip hs-chip", "aria-pressed": "false" },
@@ -133,7 +149,9 @@ export class HistoryTools {
       this.progress.textContent = "";
     } catch (error) {
       const isStopped = this.running.signal.aborted;
-      this.progress.textContent = isStopped ? "Stopped." : `It failed: ${/** @type {Error} */ (error).message}`;
+      this.progress.textContent = isStopped
+        ? "Stopped."
+        : `It failed: ${/** @type {Error} */ (error).message}`;
     } finally {
       this.running = null;
       word.data = "Download JSON";

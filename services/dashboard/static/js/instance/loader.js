@@ -141,7 +141,8 @@ export class Store {
   async loadMany(wanted) {
     const queue = [...wanted];
     const work = async () => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) await this.load(...next);
+      for (let next = queue.shift(); next !== undefined; next = queue.shift())
+        await this.load(...next);
     };
     await Promise.all(Array.from({ length: AT_ONCE_MAX }, work));
   }
@@ -259,7 +260,12 @@ export class Store {
     await Promise.all(Array.from({ length: AT_ONCE_MAX }, work));
   }
 
-  /** A child that is gone is not asked for again; what is known of it stays. @param {Loaded} branch @param {unknown} error */
+  /**
+   * A child that is gone is not asked for again; what is known of it stays.
+   *
+   * @param {Loaded} branch
+   * @param {unknown} error
+   */
   lose(branch, error) {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
     branch.error = error.message;

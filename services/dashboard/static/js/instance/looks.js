@@ -79,7 +79,12 @@ export function titleOf(step) {
   }
 }
 
-/** Below a millisecond digits matter, above it `formatDuration` does. @param {number} ms @param {(ms: number) => string} format */
+/**
+ * Below a millisecond digits matter, above it `formatDuration` does.
+ *
+ * @param {number} ms
+ * @param {(ms: number) => string} format
+ */
 export function fine(ms, format) {
   if (ms > 0 && ms < 1) return `${ms.toFixed(2)} ms`;
   return ms < 10 && ms > 0 ? `${ms.toFixed(1)} ms` : format(ms);

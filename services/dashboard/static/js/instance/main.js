@@ -98,7 +98,8 @@ document.addEventListener("instance:changed", (event) => {
   const head = /** @type {CustomEvent} */ (event).detail;
   const known = store.root.instance;
   if (known === null) return;
-  const isSame = head.executionId === known.executionId && head.lastUpdatedAt === known.lastUpdatedAt;
+  const isSame =
+    head.executionId === known.executionId && head.lastUpdatedAt === known.lastUpdatedAt;
   if (isSame && head.status === known.status) return;
   store.reopen();
   polling.now();

@@ -1,5 +1,7 @@
 // @ts-check
-/** What has an input or an output: the instance, its steps, and the steps of its children. No DOM. */
+/**
+ * What has an input or an output: the instance, its steps, and the steps of its children. No DOM.
+ */
 
 /**
  * @typedef {import("./steps.js").Step} Step
@@ -24,7 +26,9 @@ export function payloadRows(rows, query) {
     if (row.step !== null && NOTHING_SENT.has(row.step.kind)) return false;
     if (row.step !== null && row.step.inputIndex < 0) return false;
     if (text === "") return true;
-    return `${row.label}\n${row.step?.target ?? ""}\n${row.childId ?? ""}`.toLowerCase().includes(text);
+    return `${row.label}\n${row.step?.target ?? ""}\n${row.childId ?? ""}`
+      .toLowerCase()
+      .includes(text);
   });
 }
 

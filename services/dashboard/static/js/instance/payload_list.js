@@ -30,14 +30,27 @@ export class PayloadList {
     this.query = "";
     /** @type {Row[]} */
     this.rows = [];
-    this.search = el("input", { type: "search", placeholder: "Find a step", "aria-label": "Find a step" });
+    this.search = el("input", {
+      type: "search",
+      placeholder: "Find a step",
+      "aria-label": "Find a step",
+    });
     this.count = el("span", { class: "muted", role: "status" });
     this.body = el("div", { class: "io-body", role: "presentation" });
-    this.tree = el("div", { class: "io-tree", role: "tree", tabindex: 0, "aria-label": "Steps" }, this.body);
+    this.tree = el(
+      "div",
+      { class: "io-tree", role: "tree", tabindex: 0, "aria-label": "Steps" },
+      this.body,
+    );
     this.element = el(
       "div",
       { class: "io-list" },
-      el("div", { class: "tools" }, el("label", { class: "find" }, icon("search"), this.search), this.count),
+      el(
+        "div",
+        { class: "tools" },
+        el("label", { class: "find" }, icon("search"), this.search),
+        this.count,
+      ),
       this.tree,
     );
     this.list = new VirtualList({
@@ -97,7 +110,12 @@ export class PayloadList {
       if (found) {
         this.chosen = found.key;
         this.update();
-        this.list.reveal(Math.max(0, this.rows.findIndex((row) => row.key === found.key)));
+        this.list.reveal(
+          Math.max(
+            0,
+            this.rows.findIndex((row) => row.key === found.key),
+          ),
+        );
         return;
       }
       const closed = all.filter(
@@ -138,7 +156,9 @@ export class PayloadList {
         "span",
         { class: "cut grow" },
         step ? titleOf(step) : row.label,
-        step?.childId ? el("span", { class: "tl-suffix" }, ` ${shortId(step.childId, row.ownerId)}`) : null,
+        step?.childId
+          ? el("span", { class: "tl-suffix" }, ` ${shortId(step.childId, row.ownerId)}`)
+          : null,
       ),
     );
     if (step && step.end !== null && !isMoment(step)) {
@@ -188,7 +208,10 @@ export class PayloadList {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const at = Math.max(0, this.rows.findIndex((row) => row.key === this.chosen));
+    const at = Math.max(
+      0,
+      this.rows.findIndex((row) => row.key === this.chosen),
+    );
     const row = this.rows[at];
     const go = (/** @type {number} */ to) => {
       const target = Math.max(0, Math.min(this.rows.length - 1, to));

@@ -3,7 +3,16 @@
 
 import { button, el, icon } from "./element.js";
 import { copyText, saveAs } from "./files.js";
-import { COLOURED_CHARS_MAX, MATCHES_MAX, cut, pieces, pretty, search, sizeOf, tokens } from "./payload.js";
+import {
+  COLOURED_CHARS_MAX,
+  MATCHES_MAX,
+  cut,
+  pieces,
+  pretty,
+  search,
+  sizeOf,
+  tokens,
+} from "./payload.js";
 
 const SAID_MS = 1500;
 const TYPING_MS = 150;
@@ -20,7 +29,11 @@ export class PayloadView {
     this.isRaw = false;
     this.isWhole = false;
     this.match = 0;
-    this.search = el("input", { type: "search", placeholder: "Search", "aria-label": `Search in ${label}` });
+    this.search = el("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": `Search in ${label}`,
+    });
     this.count = el("span", { class: "muted pv-count", role: "status" });
     this.size = el("span", { class: "muted pv-size" });
     this.raw = button("Raw", () => this.toggleRaw(), { title: "As it was sent" });
@@ -110,10 +123,16 @@ export class PayloadView {
     const nodes = pieces(text, isJson ? tokens(text) : [], matches).map((piece) => {
       const kind = piece.kind === null ? "" : `js-${piece.kind}`;
       if (piece.match === null) {
-        return kind === "" ? document.createTextNode(piece.text) : el("span", { class: kind }, piece.text);
+        return kind === ""
+          ? document.createTextNode(piece.text)
+          : el("span", { class: kind }, piece.text);
       }
       const isCurrent = piece.match === this.match;
-      const mark = el("mark", { class: `${kind}${isCurrent ? " is-current" : ""}`.trim() }, piece.text);
+      const mark = el(
+        "mark",
+        { class: `${kind}${isCurrent ? " is-current" : ""}`.trim() },
+        piece.text,
+      );
       if (isCurrent) current ??= mark;
       return mark;
     });
@@ -136,7 +155,8 @@ export class PayloadView {
 
   /** @param {string} query @param {number} found @param {boolean} isCut */
   tellMatches(query, found, isCut) {
-    const many = found >= MATCHES_MAX ? `${MATCHES_MAX.toLocaleString("en")}+` : found.toLocaleString("en");
+    const many =
+      found >= MATCHES_MAX ? `${MATCHES_MAX.toLocaleString("en")}+` : found.toLocaleString("en");
     const where = isCut ? " in what is shown" : "";
     const text = found === 0 ? `none${where}` : `${this.match + 1} of ${many}${where}`;
     this.count.textContent = query === "" ? "" : text;

@@ -1,5 +1,8 @@
 // @ts-check
-/** Inputs and outputs: the steps at the left, what went in and came out of the chosen one at the right. */
+/**
+ * Inputs and outputs: the steps at the left, what went in and came out of the chosen one at the
+ * right.
+ */
 
 import { ApiError } from "../api.js";
 import { el, icon } from "./element.js";
@@ -66,7 +69,9 @@ export class Payloads {
   /** @param {Row} row */
   choose(row) {
     const step = row.step;
-    const state = step ? `${step.state}-${step.outputIndex}-${step.attempts}` : this.store.root.status;
+    const state = step
+      ? `${step.state}-${step.outputIndex}-${step.attempts}`
+      : this.store.root.status;
     const drawn = `${row.key} ${state}`;
     if (drawn === this.drawn) return; // what the reader has searched and scrolled stays
     this.drawn = drawn;
@@ -112,7 +117,8 @@ export class Payloads {
       put(input, payloads.input, "It was started without an input.");
       const failure = root.model?.failure;
       const why = root.model?.end === null ? "It has not ended yet." : "It returned nothing.";
-      if (failure) output.say("It failed: ", el("strong", {}, failure.errorMessage.split("\n", 1)[0]));
+      if (failure)
+        output.say("It failed: ", el("strong", {}, failure.errorMessage.split("\n", 1)[0]));
       else put(output, payloads.output, why);
       put(custom, payloads.customStatus, "None was set.");
     });
@@ -130,7 +136,12 @@ export class Payloads {
         const body = event[kindOf(event)];
         if (isFailure && body.failureDetails) {
           view.element.replaceWith(
-            el("section", { class: "pv" }, el("h3", { class: "pv-title" }, title), failureView(body.failureDetails)),
+            el(
+              "section",
+              { class: "pv" },
+              el("h3", { class: "pv-title" }, title),
+              failureView(body.failureDetails),
+            ),
           );
         } else put(view, payloadOf(body), `There is no ${title.toLowerCase()}.`);
       });

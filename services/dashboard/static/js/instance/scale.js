@@ -54,7 +54,9 @@ export function tickStep(span, width, gap) {
   if (counted !== undefined) return counted;
   const unit = least < SECOND ? 1 : DAY;
   const power = 10 ** Math.floor(Math.log10(least / unit)) * unit;
-  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least * 0.999) ?? least;
+  return (
+    [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least * 0.999) ?? least
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ import { textWidth } from "./timeline_bars.js";
 import { factSheet } from "./tooltip.js";
 
 /**
- * @typedef {import("./sequence_model.js").Message} Message
+ * @typedef {import("./sequence_drawing.js").Message} Message
  * @typedef {import("./loader.js").Store} Store
  * @typedef {import("./tooltip.js").Tooltip} Tooltip
  */
@@ -39,7 +39,11 @@ export class SequencePanel {
     this.messages = new Map();
     this.summary = el("span", { class: "muted tl-summary", role: "status" });
     this.canvas = el("div", { class: "sq-canvas" });
-    this.scroller = el("div", { class: "sq-scroll", role: "region", tabindex: 0, "aria-label": "Sequence" }, this.canvas);
+    this.scroller = el(
+      "div",
+      { class: "sq-scroll", role: "region", tabindex: 0, "aria-label": "Sequence" },
+      this.canvas,
+    );
     this.more = el("div", { class: "sq-more", hidden: true });
     panel.append(el("div", { class: "sq panel" }, this.tools(), this.scroller, this.more));
     this.listen();
@@ -57,7 +61,11 @@ export class SequencePanel {
       { class: "tools", role: "toolbar", "aria-label": "Sequence tools" },
       collapse,
       this.summary,
-      el("span", { class: "muted to-end wide-only" }, "+ opens a call: repeated ones, or what a sub-orchestration calls"),
+      el(
+        "span",
+        { class: "muted to-end wide-only" },
+        "+ opens a call: repeated ones, or what a sub-orchestration calls",
+      ),
     );
   }
 
@@ -65,7 +73,8 @@ export class SequencePanel {
     this.canvas.addEventListener("click", (event) => {
       const message = this.messageAt(event.target);
       if (message === undefined) return;
-      const isToggle = event.target instanceof Element && event.target.closest(".sq-toggle") !== null;
+      const isToggle =
+        event.target instanceof Element && event.target.closest(".sq-toggle") !== null;
       this.act(message, isToggle);
       this.focus(message.key);
     });
@@ -104,11 +113,24 @@ export class SequencePanel {
       this.expanded.clear();
     }
     if (!this.isShown || root.model === null) return;
+    if (root.model.start === null) {
+      this.canvas.replaceChildren(
+        el("p", { class: "empty" }, "Nothing has been called: it has not started."),
+      );
+      return;
+    }
     const sequence = sequenceOf(root, this.expanded, this.store.find, this.messagesMax);
-    this.childIds = new Set(sequence.messages.flatMap(({ step, isExpanded }) => (isExpanded && step?.childId ? [step.childId] : [])));
-    if (sequence.missing.length > 0) void this.store.loadMany(sequence.missing.map((id) => [id, id]));
+    this.childIds = new Set(
+      sequence.messages.flatMap(({ step, isExpanded }) =>
+        isExpanded && step?.childId ? [step.childId] : [],
+      ),
+    );
+    if (sequence.missing.length > 0)
+      void this.store.loadMany(sequence.missing.map((id) => [id, id]));
     // Drawn anew only when something has changed: what is being read stays where it is.
-    const drawn = sequence.messages.map(({ key, label, state }) => `${key}${label}${state}`).join("\n");
+    const drawn = sequence.messages
+      .map(({ key, label, state }) => `${key}${label}${state}`)
+      .join("\n");
     const width = this.scroller.clientWidth;
     if (drawn + width === this.drawn) return;
     this.drawn = drawn + width;
@@ -124,7 +146,11 @@ export class SequencePanel {
     const layout = layOut(sequence, textWidth, width);
     this.canvas.style.width = `${layout.width}px`;
     const body = drawBody(sequence, layout, (message) => this.sentence(message, origin));
-    this.canvas.replaceChildren(drawHead(sequence, layout), drawTimes(sequence, layout, origin), body);
+    this.canvas.replaceChildren(
+      drawHead(sequence, layout),
+      drawTimes(sequence, layout, origin),
+      body,
+    );
     this.markActive();
     if (hasFocus) this.focus(this.active);
   }
@@ -136,7 +162,11 @@ export class SequencePanel {
     if (this.more.hidden) return;
     const next = Math.min(MESSAGES_MAX, all - shown);
     this.more.replaceChildren(
-      el("span", { class: "muted" }, `The first ${shown.toLocaleString("en")} of ${all.toLocaleString("en")} arrows are drawn.`),
+      el(
+        "span",
+        { class: "muted" },
+        `The first ${shown.toLocaleString("en")} of ${all.toLocaleString("en")} arrows are drawn.`,
+      ),
       button(`Draw ${next.toLocaleString("en")} more`, () => {
         this.messagesMax += MESSAGES_MAX;
         this.update();
@@ -150,12 +180,18 @@ export class SequencePanel {
     return this.messages.get(group?.getAttribute("data-key") ?? "");
   }
 
-  /** Opens or closes what a message stands for, else shows what it carried. @param {Message} message @param {boolean} isToggle */
+  /**
+   * Opens or closes what a message stands for, else shows what it carried.
+   *
+   * @param {Message} message
+   * @param {boolean} isToggle
+   */
   act(message, isToggle) {
     this.tooltip.hide();
     if (isToggle && message.group !== null) this.toggle(message.group);
     else if (message.expandKey !== null) this.toggle(message.expandKey);
-    else if (message.step && message.step.inputIndex >= 0) this.openStep(message.ownerId, message.step.key);
+    else if (message.step && message.step.inputIndex >= 0)
+      this.openStep(message.ownerId, message.step.key);
   }
 
   /** @param {string} key */
@@ -191,10 +227,13 @@ export class SequencePanel {
       document.activeElement?.scrollIntoView({ block: "nearest", inline: "nearest" });
       const next = this.messages.get(keys[to]);
       if (next) this.describe(next);
-    } else if (event.key === "Enter" || event.key === " ") this.act(message, message.group !== null);
-    else if (event.key === "ArrowRight" && message.expandKey && !message.isExpanded) this.toggle(message.expandKey);
+    } else if (event.key === "Enter" || event.key === " ")
+      this.act(message, message.group !== null);
+    else if (event.key === "ArrowRight" && message.expandKey && !message.isExpanded)
+      this.toggle(message.expandKey);
     else if (event.key === "ArrowLeft" && message.group) this.toggle(message.group);
-    else if (event.key === "ArrowLeft" && message.expandKey && message.isExpanded) this.toggle(message.expandKey);
+    else if (event.key === "ArrowLeft" && message.expandKey && message.isExpanded)
+      this.toggle(message.expandKey);
     else return;
     event.preventDefault();
   }
@@ -233,7 +272,12 @@ function groupSheet(message) {
   const open = steps.filter((step) => step.state === "running").length;
   const retries = steps.reduce((sum, step) => sum + step.attempts - 1, 0);
   return factSheet(
-    el("p", { class: "tip-head" }, el("strong", {}, call?.callee.label ?? ""), el("span", { class: "muted" }, `× ${steps.length.toLocaleString("en")}`)),
+    el(
+      "p",
+      { class: "tip-head" },
+      el("strong", {}, call?.callee.label ?? ""),
+      el("span", { class: "muted" }, `× ${steps.length.toLocaleString("en")}`),
+    ),
     [
       ["Kind", steps[0] ? KINDS[steps[0].kind].word : null],
       ["Calls", call?.shape === "fan-out" ? "in one turn, side by side" : "one after the other"],

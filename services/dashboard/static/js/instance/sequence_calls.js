@@ -30,7 +30,14 @@ export const FAN_OUT_MIN = 3;
 export const RUN_MIN = 5;
 
 /** @type {Partial<Record<Step["kind"], boolean>>} */
-const COLLAPSES = { activity: true, child: true, timer: true, entity: true, signal: true, sent: true };
+const COLLAPSES = {
+  activity: true,
+  child: true,
+  timer: true,
+  entity: true,
+  signal: true,
+  sent: true,
+};
 
 /**
  * @param {Step} step
@@ -39,9 +46,19 @@ const COLLAPSES = { activity: true, child: true, timer: true, entity: true, sign
 export function calleeOf(step) {
   switch (step.kind) {
     case "activity":
-      return { id: `activity:${step.name}`, kind: "activity", label: step.name, detail: "activity" };
+      return {
+        id: `activity:${step.name}`,
+        kind: "activity",
+        label: step.name,
+        detail: "activity",
+      };
     case "child":
-      return { id: `child:${step.name}`, kind: "child", label: step.name, detail: "sub-orchestration" };
+      return {
+        id: `child:${step.name}`,
+        kind: "child",
+        label: step.name,
+        detail: "sub-orchestration",
+      };
     case "timer":
       return { id: "timer", kind: "timer", label: "Timers", detail: "timers" };
     case "wait":
@@ -106,7 +123,13 @@ function fanOuts(steps, branchKey, expanded) {
     const group = groups.get(key);
     if (COLLAPSES[step.kind] && group !== undefined) group.steps.push(step);
     else {
-      const call = { key, steps: [step], callee, shape: /** @type {const} */ ("fan-out"), group: null };
+      const call = {
+        key,
+        steps: [step],
+        callee,
+        shape: /** @type {const} */ ("fan-out"),
+        group: null,
+      };
       groups.set(key, call);
       calls.push(call);
     }

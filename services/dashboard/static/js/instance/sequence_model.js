@@ -1,36 +1,15 @@
 // @ts-check
 /** The sequence diagram: lifelines, messages in the order of time, activations. No DOM. */
 
-import { callsOf, instance, spreadOf } from "./sequence_calls.js";
-import { lastSegment } from "./steps.js";
+import { instance } from "./sequence_calls.js";
+import { Drawing, drawCalls } from "./sequence_drawing.js";
 
 /**
- * @typedef {import("./steps.js").Step} Step
  * @typedef {import("./steps.js").StepState} StepState
- * @typedef {import("./steps.js").Segment} Segment
  * @typedef {import("./timeline_rows.js").Branch} Branch
- * @typedef {import("./sequence_calls.js").Call} Call
  * @typedef {import("./sequence_calls.js").Participant} Participant
- * @typedef {import("./sequence_calls.js").Spread} Spread
- *
- * @typedef {object} Message an arrow
- * @property {string} key
- * @property {"call" | "return" | "oneway"} kind
- * @property {string} from the id of a participant
- * @property {string} to
- * @property {string} label
- * @property {number} time
- * @property {StepState} state
- * @property {number | null} duration of what returns, in milliseconds
- * @property {Spread | null} spread of what returns, where it is several
- * @property {number} count
- * @property {number} failed
- * @property {string | null} expandKey what a click opens or closes
- * @property {boolean} isExpanded
- * @property {string | null} group what it is the first of, to be closed again
- * @property {Call | null} call
- * @property {string} ownerId the instance in whose history it stands
- * @property {Step | null} step where it is one
+ * @typedef {import("./sequence_drawing.js").Message} Message
+ * @typedef {import("./sequence_drawing.js").Span} Span
  *
  * @typedef {object} Activation a bar on a lifeline, from one message to another, by position
  * @property {string} participant
@@ -45,69 +24,11 @@ import { lastSegment } from "./steps.js";
  * @property {Activation[]} activations
  * @property {number} total messages there are, shown or not
  * @property {string[]} missing ids of instances that are expanded and not loaded yet
- *
- * @typedef {object} Span what an activation is drawn for
- * @property {string} participant
- * @property {string} startKey
- * @property {string | null} endKey
- * @property {StepState} state
  */
 
 /** So many arrows are drawn at first. */
 export const MESSAGES_MAX = 300;
 const LEVELS_MAX = 5;
-const DEPTH_MAX = 16;
-
-/** Gathers messages while the tree of instances is walked. */
-class Drawing {
-  /**
-   * @param {Set<string>} expanded
-   * @param {(instanceId: string) => Branch | undefined} find
-   */
-  constructor(expanded, find) {
-    this.expanded = expanded;
-    this.find = find;
-    /** @type {Message[]} */
-    this.messages = [];
-    /** @type {Span[]} */
-    this.spans = [];
-    /** @type {Map<string, Participant>} */
-    this.participants = new Map();
-    /** @type {string[]} */
-    this.missing = [];
-  }
-
-  /** @param {Participant} participant */
-  meet(participant) {
-    if (!this.participants.has(participant.id)) this.participants.set(participant.id, participant);
-    return participant.id;
-  }
-
-  /**
-   * @param {Pick<Message, "key" | "kind" | "from" | "to" | "label" | "time" | "state" | "ownerId">
-   *   & Partial<Message>} message
-   */
-  say(message) {
-    this.messages.push({
-      duration: null,
-      spread: null,
-      count: 1,
-      failed: 0,
-      expandKey: null,
-      isExpanded: false,
-      group: message.kind === "return" ? null : (message.call?.group ?? null),
-      call: null,
-      step: null,
-      ...message,
-    });
-    return message.key;
-  }
-
-  /** @param {string} participant @param {string} startKey @param {string | null} endKey @param {StepState} state */
-  activate(participant, startKey, endKey, state) {
-    this.spans.push({ participant, startKey, endKey, state });
-  }
-}
 
 /**
  * @param {Branch} root
@@ -143,20 +64,37 @@ function drawRoot(drawing, root) {
       ? { id: "client", kind: "client", label: "Client", detail: "client" }
       : { ...instance(parent.instanceId), label: parent.name, detail: "parent" },
   );
-  const self = drawing.meet({ ...instance(root.instanceId), label: root.name, detail: "this orchestration" });
+  const self = drawing.meet({
+    ...instance(root.instanceId),
+    label: root.name,
+    detail: "this orchestration",
+  });
   const ownerId = root.instanceId;
   const start = drawing.say({
-    key: "root/start", kind: "call", from: caller, to: self, label: "start",
-    time: model.start, state: "completed", ownerId,
-  }); // prettier-ignore
+    key: "root/start",
+    kind: "call",
+    from: caller,
+    to: self,
+    label: "start",
+    time: model.start,
+    state: "completed",
+    ownerId,
+  });
   drawCalls(drawing, root, "root", self, 0);
   let end = null;
   if (model.end !== null) {
     const state = stateOf(model.endStatus);
     end = drawing.say({
-      key: "root/end", kind: "return", from: self, to: caller, label: wordOf(model.endStatus),
-      time: model.end, state, ownerId, duration: model.end - model.start,
-    }); // prettier-ignore
+      key: "root/end",
+      kind: "return",
+      from: self,
+      to: caller,
+      label: wordOf(model.endStatus),
+      time: model.end,
+      state,
+      ownerId,
+      duration: model.end - model.start,
+    });
   }
   drawing.activate(self, start, end, model.end === null ? "running" : stateOf(model.endStatus));
 }
@@ -171,187 +109,6 @@ function stateOf(status) {
 function wordOf(status) {
   return (status ?? "").replace("ORCHESTRATION_STATUS_", "").replaceAll("_", " ").toLowerCase();
 }
-
-/**
- * @param {Drawing} drawing
- * @param {Branch} branch
- * @param {string} branchKey
- * @param {string} self the participant that calls
- * @param {number} depth
- */
-function drawCalls(drawing, branch, branchKey, self, depth) {
-  for (const call of callsOf(branch, branchKey, drawing.expanded)) {
-    if (call.shape !== "one") drawMany(drawing, branch, call, self);
-    else DRAWN[call.steps[0].kind](drawing, { branch, call, self, depth, step: call.steps[0] });
-  }
-}
-
-/**
- * @param {Drawing} drawing
- * @param {Branch} branch
- * @param {Call} call
- * @param {string} self
- */
-function drawMany(drawing, branch, call, self) {
-  const { steps, key } = call;
-  const callee = drawing.meet(call.callee);
-  const count = steps.length;
-  const failed = steps.filter((step) => step.state === "failed").length;
-  const open = steps.filter((step) => step.state === "running").length;
-  const isOneWay = steps[0].kind === "signal" || steps[0].kind === "sent";
-  const shared = { count, failed, call, ownerId: branch.instanceId, expandKey: key, isExpanded: false };
-  const label = `${nameOf(steps[0])} × ${count.toLocaleString("en")}`;
-  const start = drawing.say({
-    ...shared, key: `${key}/call`, kind: isOneWay ? "oneway" : "call", from: self, to: callee,
-    label, time: Math.min(...steps.map((step) => step.start)), state: "completed",
-  }); // prettier-ignore
-  if (isOneWay) return;
-  let end = null;
-  const state = failed > 0 ? "failed" : open > 0 ? "running" : steps[0].state;
-  if (open === 0) {
-    const done = count - failed;
-    end = drawing.say({
-      ...shared, key: `${key}/return`, kind: "return", from: callee, to: self, spread: spreadOf(steps),
-      label: failed === 0 ? `${count.toLocaleString("en")} done` : `${done} done, ${failed} failed`,
-      time: steps.reduce((last, step) => Math.max(last, step.end ?? 0), 0), state,
-    }); // prettier-ignore
-  }
-  drawing.activate(callee, start, end, state);
-}
-
-/** @param {Step} step */
-function nameOf(step) {
-  return step.kind === "timer" ? "timer" : step.name;
-}
-
-/** @typedef {{branch: Branch, call: Call, self: string, depth: number, step: Step}} Scene */
-
-/**
- * Each attempt is a call of its own; the last one of a sub-orchestration may be opened.
- *
- * @param {Drawing} drawing
- * @param {Scene} scene
- */
-function drawAttempts(drawing, { branch, call, self, depth, step }) {
-  const attempts = step.segments.filter((segment) => segment.kind === "attempt");
-  const expandKey = step.childId !== null && depth < DEPTH_MAX ? call.key : null;
-  const isExpanded = expandKey !== null && drawing.expanded.has(expandKey);
-  attempts.forEach((attempt, at) => {
-    const isLast = at === attempts.length - 1;
-    const inside = isExpanded && isLast;
-    const callee = drawing.meet(
-      inside ? childOf(step, branch.instanceId) : call.callee,
-    );
-    const shared = { step, call, ownerId: branch.instanceId, expandKey: isLast ? expandKey : null, isExpanded };
-    const suffix = attempts.length > 1 ? ` (attempt ${at + 1})` : "";
-    const start = drawing.say({
-      ...shared, key: `${call.key}/${at}/call`, kind: "call", from: self, to: callee,
-      label: nameOf(step) + suffix, time: attempt.start, state: "completed",
-    }); // prettier-ignore
-    if (inside) drawInside(drawing, step, call.key, callee, depth);
-    const end = drawReturn(drawing, `${call.key}/${at}/return`, attempt, callee, self, shared);
-    drawing.activate(callee, start, end, attempt.state);
-  });
-}
-
-/** A child's own lifeline. @param {Step} step @param {string} parentId @returns {Participant} */
-function childOf(step, parentId) {
-  const id = step.childId ?? "";
-  const number = id.startsWith(parentId) ? ` ${id.slice(parentId.length)}` : "";
-  return { ...instance(id), label: `${step.name}${number}`, detail: id };
-}
-
-/** @param {Drawing} drawing @param {Step} step @param {string} key @param {string} callee @param {number} depth */
-function drawInside(drawing, step, key, callee, depth) {
-  const branch = drawing.find(step.childId ?? "");
-  if (branch?.model) drawCalls(drawing, branch, key, callee, depth + 1);
-  else if (step.childId !== null) drawing.missing.push(step.childId);
-}
-
-/**
- * @param {Drawing} drawing
- * @param {string} key
- * @param {Segment} attempt
- * @param {string} callee
- * @param {string} self
- * @param {Partial<Message> & {step: Step, ownerId: string}} shared
- */
-function drawReturn(drawing, key, attempt, callee, self, shared) {
-  if (attempt.end === null || attempt.state === "abandoned") return null;
-  const failed = attempt.state === "failed";
-  const word = shared.step.kind === "timer" ? "fired" : failed ? "failed" : "done";
-  return drawing.say({
-    ...shared, key, kind: "return", from: callee, to: self, label: word, time: attempt.end,
-    state: attempt.state, failed: failed ? 1 : 0, duration: attempt.end - attempt.start,
-  }); // prettier-ignore
-}
-
-/** @param {Drawing} drawing @param {Scene} scene */
-function drawLock(drawing, { branch, call, self, step }) {
-  const callee = drawing.meet(call.callee);
-  const shared = { step, call, ownerId: branch.instanceId };
-  const wide = (step.target ?? "").split(", ").length;
-  const start = drawing.say({
-    ...shared, key: `${call.key}/call`, kind: "call", from: self, to: callee,
-    label: wide > 1 ? `lock ${wide} entities` : "lock", time: step.start, state: "completed",
-  }); // prettier-ignore
-  const [asked, held] = step.segments;
-  if (asked.end !== null && held !== undefined) {
-    drawing.say({
-      ...shared, key: `${call.key}/return`, kind: "return", from: callee, to: self,
-      label: "locked", time: asked.end, state: "completed", duration: asked.end - asked.start,
-    }); // prettier-ignore
-  }
-  const end =
-    held === undefined || held.end === null
-      ? null
-      : drawing.say({
-          ...shared, key: `${call.key}/unlock`, kind: "oneway", from: self, to: callee,
-          label: "unlock", time: held.end, state: "completed",
-        }); // prettier-ignore
-  drawing.activate(callee, start, end, lastSegment(step).state);
-}
-
-/** @param {Drawing} drawing @param {Scene} scene */
-function drawOneWay(drawing, { branch, call, self, step }) {
-  const callee = drawing.meet(call.callee);
-  drawing.say({
-    key: `${call.key}/call`, kind: "oneway", from: self, to: callee, label: step.name,
-    time: step.start, state: "completed", ownerId: branch.instanceId, step, call,
-  }); // prettier-ignore
-}
-
-/** What comes from outside: an external event, a suspension, a rewind. @param {Drawing} drawing @param {Scene} scene */
-function drawArrival(drawing, { branch, call, self, step }) {
-  const source = drawing.meet(call.callee);
-  const shared = { ownerId: branch.instanceId, step, call, state: /** @type {const} */ ("completed") };
-  const isWait = step.kind === "wait";
-  if (isWait && step.end === null) return; // nothing has come yet
-  drawing.say({
-    ...shared, key: `${call.key}/in`, kind: "oneway", from: source, to: self, label: step.name,
-    time: isWait ? (step.end ?? step.start) : step.start,
-    duration: isWait && step.end !== null ? step.end - step.start : null,
-  }); // prettier-ignore
-  if (step.kind !== "suspension" || step.end === null) return;
-  drawing.say({
-    ...shared, key: `${call.key}/out`, kind: "oneway", from: source, to: self, label: "resumed",
-    time: step.end, duration: step.end - step.start,
-  }); // prettier-ignore
-}
-
-/** @type {Record<Step["kind"], (drawing: Drawing, scene: Scene) => void>} */
-const DRAWN = {
-  activity: drawAttempts,
-  child: drawAttempts,
-  timer: drawAttempts,
-  entity: drawAttempts,
-  lock: drawLock,
-  signal: drawOneWay,
-  sent: drawOneWay,
-  wait: drawArrival,
-  suspension: drawArrival,
-  mark: drawArrival,
-};
 
 /**
  * The lifelines that have something on them, by first use; the caller and the instance come first.
@@ -384,6 +141,12 @@ function activationsOf(spans, messages) {
       let level = taken.findIndex((free) => free !== null && free <= from);
       if (level < 0) level = taken.length;
       taken[level] = to;
-      return { participant: span.participant, from, to, level: Math.min(level, LEVELS_MAX), state: span.state };
+      return {
+        participant: span.participant,
+        from,
+        to,
+        level: Math.min(level, LEVELS_MAX),
+        state: span.state,
+      };
     });
 }

@@ -8,7 +8,7 @@ import { textWidth } from "./timeline_bars.js";
 
 /**
  * @typedef {import("./sequence_model.js").Sequence} Sequence
- * @typedef {import("./sequence_model.js").Message} Message
+ * @typedef {import("./sequence_drawing.js").Message} Message
  * @typedef {import("./sequence_model.js").Activation} Activation
  * @typedef {import("./sequence_calls.js").Participant} Participant
  * @typedef {import("./sequence_layout.js").Layout} Layout
@@ -35,7 +35,10 @@ export function drawHead(sequence, layout) {
   sequence.participants.forEach((participant, at) => {
     const box = el(
       "div",
-      { class: `sq-participant is-${participant.kind}`, title: `${participant.label} · ${participant.detail}` },
+      {
+        class: `sq-participant is-${participant.kind}`,
+        title: `${participant.label} · ${participant.detail}`,
+      },
       icon(ICONS[participant.kind]),
       el("span", { class: "cut" }, participant.label),
     );
@@ -47,7 +50,13 @@ export function drawHead(sequence, layout) {
   return head;
 }
 
-/** When each message was, at the left. @param {Sequence} sequence @param {Layout} layout @param {number} origin */
+/**
+ * When each message was, at the left.
+ *
+ * @param {Sequence} sequence
+ * @param {Layout} layout
+ * @param {number} origin
+ */
 export function drawTimes(sequence, layout, origin) {
   const times = el("div", { class: "sq-times", "aria-hidden": true });
   times.style.width = `${GUTTER}px`;
@@ -72,7 +81,13 @@ export function drawTimes(sequence, layout, origin) {
  */
 export function drawBody(sequence, layout, sentence) {
   const { width, height } = layout;
-  const body = svg("svg", { class: "sq-svg", width, height, role: "list", "aria-label": "Messages" });
+  const body = svg("svg", {
+    class: "sq-svg",
+    width,
+    height,
+    role: "list",
+    "aria-label": "Messages",
+  });
   body.append(markers());
   for (const { id } of sequence.participants) {
     const x = layout.x.get(id) ?? 0;
@@ -112,7 +127,17 @@ function markers() {
     defs.append(
       svg(
         "marker",
-        { id: `sq-${name}`, class: `sq-marker is-${name}`, viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" },
+        {
+          id: `sq-${name}`,
+          class: `sq-marker is-${name}`,
+          viewBox: "0 0 8 8",
+          refX: 8,
+          refY: 4,
+          markerWidth: 8,
+          markerHeight: 8,
+          markerUnits: "userSpaceOnUse",
+          orient: "auto-start-reverse",
+        },
         svg("path", { d: path }),
       ),
     );
@@ -159,7 +184,14 @@ function drawMessage(message, at, from, to, layout, sentence) {
       "data-key": message.key,
       "aria-label": sentence,
     },
-    svg("rect", { class: "sq-hit", x: GUTTER, y: y - ROW / 2 - 2, width: Math.max(0, layout.width - GUTTER), height: ROW, rx: 4 }),
+    svg("rect", {
+      class: "sq-hit",
+      x: GUTTER,
+      y: y - ROW / 2 - 2,
+      width: Math.max(0, layout.width - GUTTER),
+      height: ROW,
+      rx: 4,
+    }),
     svg("path", { class: "sq-arrow", d: path, "marker-end": `url(#sq-${marker})` }),
   );
   group.append(...drawWords(message, x1, x2, y, layout));
@@ -174,19 +206,33 @@ function drawMessage(message, at, from, to, layout, sentence) {
  * @param {Layout} layout
  */
 function drawWords(message, x1, x2, y, layout) {
-  const label = message.label.length > LABEL_CHARS_MAX ? `${message.label.slice(0, LABEL_CHARS_MAX)}…` : message.label;
+  const label =
+    message.label.length > LABEL_CHARS_MAX
+      ? `${message.label.slice(0, LABEL_CHARS_MAX)}…`
+      : message.label;
   const detail = detailOf(message);
-  const toggles = message.group !== null || (message.expandKey !== null && message.kind !== "return");
-  const width = textWidth(label) * 1.04 + (detail ? textWidth(` ${detail}`) : 0) + (toggles ? TOGGLE + 4 : 0);
+  const toggles =
+    message.group !== null || (message.expandKey !== null && message.kind !== "return");
+  const width =
+    textWidth(label) * 1.04 + (detail ? textWidth(` ${detail}`) : 0) + (toggles ? TOGGLE + 4 : 0);
   const middle = (x1 + x2) / 2;
-  const left = Math.min(Math.max(GUTTER + 4, middle - width / 2), Math.max(GUTTER + 4, layout.width - width - 4));
+  const left = Math.min(
+    Math.max(GUTTER + 4, middle - width / 2),
+    Math.max(GUTTER + 4, layout.width - width - 4),
+  );
   const textX = left + (toggles ? TOGGLE + 4 : 0);
   const words = svg("text", { class: "sq-words", x: textX, y: y - 5 }, svg("tspan", {}, label));
   if (detail) words.append(svg("tspan", { class: "sq-detail", dx: 5 }, detail));
   return toggles ? [drawToggle(message, left, y), words] : [words];
 }
 
-/** A plus to open, a minus to close. @param {Message} message @param {number} x @param {number} y */
+/**
+ * A plus to open, a minus to close.
+ *
+ * @param {Message} message
+ * @param {number} x
+ * @param {number} y
+ */
 function drawToggle(message, x, y) {
   const isOpen = message.isExpanded || message.group !== null;
   const top = y - 16;

@@ -70,8 +70,16 @@ export function stepSheet(step, origin) {
     [
       ["Kind", KINDS[step.kind].word],
       [isMoment(step) ? "At" : "Started", momentOf(step.start, origin)],
-      ["Duration", isMoment(step) ? null : `${step.isDerived ? "at most " : ""}${durationText(lengthOf(step))}`],
-      [step.end === null && due !== null && step.kind === "timer" ? "Due" : "", due === null ? null : momentOf(due, origin)],
+      [
+        "Duration",
+        isMoment(step)
+          ? null
+          : `${step.isDerived ? "at most " : ""}${durationText(lengthOf(step))}`,
+      ],
+      [
+        step.end === null && due !== null && step.kind === "timer" ? "Due" : "",
+        due === null ? null : momentOf(due, origin),
+      ],
       ["Instance", step.childId],
       ["Attempts", step.attempts > 1 ? attemptList(step) : null],
       ["Error", step.failure ? errorLine(step.failure) : null],

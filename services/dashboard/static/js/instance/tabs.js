@@ -16,7 +16,9 @@ export class Tabs {
    */
   constructor(section, views) {
     this.views = views;
-    this.tabs = [...section.querySelectorAll("[role=tab]")].filter((tab) => tab instanceof HTMLElement);
+    this.tabs = [...section.querySelectorAll("[role=tab]")].filter(
+      (tab) => tab instanceof HTMLElement,
+    );
     this.current = "";
     this.isFailed = false;
     section.querySelector("[role=tablist]")?.addEventListener("keydown", (event) => {

@@ -160,7 +160,11 @@ export class Timeline {
   /** @param {number} at */
   create(at) {
     const row = this.rows[at];
-    const { element, track } = makeRow(row, at, row.type === "instance" ? this.store.root : undefined);
+    const { element, track } = makeRow(
+      row,
+      at,
+      row.type === "instance" ? this.store.root : undefined,
+    );
     this.tracks.set(element, track);
     track.place(this.view, this.frame.trackWidth());
     return element;
@@ -175,7 +179,8 @@ export class Timeline {
     this.bounds = boundsOf(this.origin, this.lastEnd(end), width);
     this.view = this.follows ? this.bounds : clamp(this.view, this.bounds);
     this.frame.drawAxis(this.view, this.origin, end);
-    for (const element of this.list.rows.values()) this.tracks.get(element)?.place(this.view, width);
+    for (const element of this.list.rows.values())
+      this.tracks.get(element)?.place(this.view, width);
   }
 
   /** Children may outlive who started them. @param {number} end */
@@ -257,7 +262,10 @@ export class Timeline {
   }
 
   activeAt() {
-    return Math.max(0, this.rows.findIndex((row) => row.key === this.active));
+    return Math.max(
+      0,
+      this.rows.findIndex((row) => row.key === this.active),
+    );
   }
 
   /** Shows which row is active. */
@@ -288,7 +296,9 @@ export class Timeline {
     const element = this.list.rows.get(at);
     if (element === undefined || row === undefined || row.type === "note") return;
     const box = element.getBoundingClientRect();
-    const sheet = row.step ? stepSheet(row.step, this.origin) : instanceSheet(this.store.root, this.origin);
+    const sheet = row.step
+      ? stepSheet(row.step, this.origin)
+      : instanceSheet(this.store.root, this.origin);
     this.tooltip.show(row.key, sheet, x ?? box.left + this.frame.labelWidth(), box.top, box.bottom);
   }
 }

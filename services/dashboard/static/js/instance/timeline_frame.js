@@ -1,5 +1,7 @@
 // @ts-check
-/** The timeline's frame: tools, head with the time axis, grid lines, and the edge between columns. */
+/**
+ * The timeline's frame: tools, head with the time axis, grid lines, and the edge between columns.
+ */
 
 import { button, el } from "./element.js";
 import { ticks, xOf } from "./scale.js";
@@ -39,7 +41,12 @@ export class Frame {
     this.body = el("div", { class: "tl-body", role: "rowgroup" });
     this.grid = this.makeGrid();
     this.edge = this.makeEdge();
-    this.element = el("div", { class: "tl panel" }, this.tools(), el("div", { class: "tl-hold" }, this.grid, this.edge));
+    this.element = el(
+      "div",
+      { class: "tl panel" },
+      this.tools(),
+      el("div", { class: "tl-hold" }, this.grid, this.edge),
+    );
     this.setLabelWidth(Number(localStorage.getItem(LABEL_KEY)) || null);
   }
 
@@ -82,14 +89,24 @@ export class Frame {
       el(
         "span",
         { class: "joined" },
-        button("Zoom out", () => zoom(0.5), { text: "−", className: "square", title: "Zoom out (-)" }),
-        button("Zoom in", () => zoom(2), { text: "+", className: "square", title: "Zoom in (+), or Ctrl and the wheel" }),
+        button("Zoom out", () => zoom(0.5), {
+          text: "−",
+          className: "square",
+          title: "Zoom out (-)",
+        }),
+        button("Zoom in", () => zoom(2), {
+          text: "+",
+          className: "square",
+          title: "Zoom in (+), or Ctrl and the wheel",
+        }),
         button("Fit", fit, { title: "Show all of it (0)" }),
       ),
       el(
         "span",
         { class: "joined" },
-        button("Expand all", expandAll, { title: "Open every sub-orchestration that is in sight (*)" }),
+        button("Expand all", expandAll, {
+          title: "Open every sub-orchestration that is in sight (*)",
+        }),
         button("Collapse", collapseAll),
       ),
       this.summary,
@@ -135,7 +152,8 @@ export class Frame {
    */
   setLabelWidth(width, isChosen = false) {
     const widest = Math.max(LABEL_MIN, window.innerWidth * 0.7);
-    const fitting = width === null ? null : Math.round(Math.min(widest, Math.max(LABEL_MIN, width)));
+    const fitting =
+      width === null ? null : Math.round(Math.min(widest, Math.max(LABEL_MIN, width)));
     if (fitting === null) this.element.style.removeProperty("--tl-label");
     else this.element.style.setProperty("--tl-label", `${fitting}px`);
     if (isChosen && fitting !== null) localStorage.setItem(LABEL_KEY, String(fitting));
