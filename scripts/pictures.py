@@ -16,11 +16,11 @@ _SUB, _UP, _AVERAGE = 1, 2, 3  # and 4, of Paeth
 
 
 def smaller(png: bytes) -> bytes:
-    """The same picture; colours beyond the 256 commonest become the nearest of these."""
+    """The same picture; a colour that got no place in the palette becomes the nearest one."""
     width, height, rows = _read(png)
     pixels = [row[at : at + _BYTES] for row in rows for at in range(0, len(row), _BYTES)]
     counts = Counter(pixels)
-    palette = [colour for colour, _ in counts.most_common(_COLOURS_MAX)]
+    palette = _palette([colour for colour, _ in counts.most_common()])
     places = {colour: _nearest(colour, palette) for colour in counts}
     indexes = bytes(map(places.__getitem__, pixels))
     lines = (b"\0" + indexes[at : at + width] for at in range(0, len(indexes), width))
@@ -35,11 +35,27 @@ def smaller(png: bytes) -> bytes:
     )
 
 
-def _nearest(colour: bytes, palette: list[bytes]) -> int:
-    def distance(place: int) -> int:
-        return sum((one - other) ** 2 for one, other in zip(colour, palette[place], strict=True))
+def _palette(colours: list[bytes]) -> list[bytes]:
+    """Of the commonest first, those that differ enough from all before: a rare red stays."""
+    least = 0
+    while True:
+        palette: list[bytes] = []
+        for colour in colours:
+            if all(_distance(colour, other) > least for other in palette):
+                palette.append(colour)
+            if len(palette) > _COLOURS_MAX:
+                break
+        else:
+            return palette
+        least = 2 * least + 8
 
-    return min(range(len(palette)), key=distance)
+
+def _nearest(colour: bytes, palette: list[bytes]) -> int:
+    return min(range(len(palette)), key=lambda place: _distance(colour, palette[place]))
+
+
+def _distance(one: bytes, other: bytes) -> int:
+    return (one[0] - other[0]) ** 2 + (one[1] - other[1]) ** 2 + (one[2] - other[2]) ** 2
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

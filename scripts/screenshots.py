@@ -3,6 +3,7 @@
 They show a run of 1,000 orders, one that failed, and a list with something in every status.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ _CHROMIUM: Final = Path("/usr/bin/chromium")
 _IMAGE_BYTES_MAX: Final = 100_000
 _SECONDS_MAX: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
+_ORDERS: Final = re.compile(r"process_order . \d+")
 _RUN: Final = "orders-of-the-day"
 _FAILED: Final = "orders-of-monday"
 _SETTINGS: Final = {"PROCESSING_MS": "60", "DTS_TASK_HUB_NAMES": "default,warehouse"}
@@ -157,7 +159,7 @@ def _open_calls(page: Page) -> None:
     calls.first.locator(".sq-toggle").click()
     expect(calls.nth(1)).to_be_visible()
     calls.nth(1).locator(".sq-toggle").click()
-    expect(page.locator(".sq-message", has_text="process_order ").first).to_be_visible()
+    expect(page.locator(".sq-message").filter(has_text=_ORDERS).first).to_be_visible()
 
 
 def _take(
@@ -166,6 +168,7 @@ def _take(
     page.goto(url, wait_until="networkidle")
     prepare(page)
     page.mouse.move(0, 0)
+    expect(page.locator(".tip")).to_be_hidden()
     path = _IMAGES / f"{name}.png"
     path.write_bytes(smaller(page.screenshot(animations="disabled")))
     size = path.stat().st_size
