@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--taskhub", default="default", help="the task hub to use at --endpoint")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says what stays in one process of `pytest -n`: a module, a tier, or a slow test alone."""
 
