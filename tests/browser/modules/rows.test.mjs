@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { failedStep } from "../js/instance/failure_path.js";
 import { HistoryRows } from "../js/instance/history_rows.js";
 import { partsOf, payloadOf, payloadRows } from "../js/instance/payload_items.js";
-import { autoExpanded, flatten, parentOf } from "../js/instance/timeline_rows.js";
+import { ROWS_MAX, autoExpanded, flatten, parentOf } from "../js/instance/timeline_rows.js";
 import {
   branch,
   child,
@@ -80,6 +80,17 @@ test("an instance that calls itself ends somewhere", () => {
   let key = "root";
   for (let depth = 0; depth < 100; depth += 1) expanded.add((key = `${key}/child-2`));
   assert.ok(flatten(self, expanded, () => self).length < 50);
+});
+
+test("there is an end to the rows, and it says so", () => {
+  const steps = Array.from({ length: ROWS_MAX + 5 }, (_, at) => task(1, at + 1, "a"));
+  const rows = flatten(
+    branch("m", model(turn(0), started(0), ...steps)),
+    new Set(["root"]),
+    () => undefined,
+  );
+  assert.equal(rows.length, ROWS_MAX + 1);
+  assert.match(rows[ROWS_MAX].label, /No more than 20,000 rows/);
 });
 
 test("few children are opened by themselves, many are not", () => {

@@ -310,5 +310,6 @@ export class Timeline {
  * @param {import("./loader.js").Loaded | undefined} branch
  */
 function isBehind(row, branch) {
-  return row.step?.end !== null && branch?.model?.end === null && row.step?.state !== "abandoned";
+  if (!branch?.isComplete || branch.loading !== null) return false;
+  return row.step?.end !== null && branch.model?.end === null && row.step?.state !== "abandoned";
 }

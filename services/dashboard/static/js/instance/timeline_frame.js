@@ -105,7 +105,7 @@ export class Frame {
         "span",
         { class: "joined" },
         button("Expand all", expandAll, {
-          title: "Open every sub-orchestration that is in sight (*)",
+          title: "Open the sub-orchestrations that are listed, 200 at a time (*)",
         }),
         button("Collapse", collapseAll),
       ),

@@ -62,6 +62,12 @@ export function flatten(root, expanded, find) {
     siblings: 1,
   });
   if (expanded.has("root")) addBranch(rows, root, "root", 1, expanded, find);
+  if (rows.length >= ROWS_MAX) {
+    const limit = ROWS_MAX.toLocaleString("en");
+    rows.push(
+      note("end", 1, root.instanceId, `No more than ${limit} rows: close some to see others`),
+    );
+  }
   return rows;
 }
 
