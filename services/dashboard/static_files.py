@@ -1,20 +1,23 @@
 """Style sheets, modules and the icon: packed once, kept by browsers, asked for again by ETag.
 
-A page takes twenty of them at once: reading and packing each anew would be felt. Only what was in
-the folder at the start is served, so no address leads out of it; an edited file is read again.
+A page takes twenty of them at once: reading and packing each anew would be felt. A name has one dot
+and no special characters, so no address leads out of the folder; an edited file is read again.
 """
 
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.dashboard.errors import MissingError
+
+_NAME: Final = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*\.[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +47,11 @@ class StaticFiles:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = {
-            path.relative_to(folder).as_posix(): _File.read(path)
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
+        self._files: dict[str, _File] = {}
 
     async def serve(self, request: Request) -> Response:
         """One file, or 304 for the one that the browser has; raises `MissingError`."""
-        name = request.path_params["path"]
-        file = self._files.get(name)
-        if file is None:
-            raise MissingError("There is no such file")
-        path = self._folder / name
-        if path.stat().st_mtime_ns != file.changed:
-            file = self._files[name] = _File.read(path)
+        file = self._find(request.path_params["path"])
         # Kept, but never used unasked: it changes with the dashboard.
         headers = {"etag": file.etag, "cache-control": "no-cache", "vary": "Accept-Encoding"}
         if request.headers.get("if-none-match") == file.etag:
@@ -67,3 +60,12 @@ class StaticFiles:
             return Response(file.plain, media_type=file.media_type, headers=headers)
         headers["content-encoding"] = "gzip"
         return Response(file.packed, media_type=file.media_type, headers=headers)
+
+    def _find(self, name: str) -> _File:
+        path = self._folder / name
+        if _NAME.fullmatch(name) is None or not path.is_file():
+            raise MissingError("There is no such file")
+        file = self._files.get(name)
+        if file is None or path.stat().st_mtime_ns != file.changed:
+            file = self._files[name] = _File.read(path)
+        return file
