@@ -64,7 +64,7 @@ clean: ## Stop the stack and remove its data and images.
 	@scripts/compose clean
 
 test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit PROCESSES=3]
-	@$(python) -m pytest -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(python) -m pytest -n $(PROCESSES) --no-loadscope-reorder $(ARGS)
 
 sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
 	@$(python) -m tests.simulation "$$SEED" $(ARGS)

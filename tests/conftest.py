@@ -4,8 +4,11 @@ import os
 import re
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from scripts.local_stack import ROOT
+from tests.rooms import InRooms, rank
 
 # Neither this machine's settings nor the `make test` around us may decide what a test sees.
 _SETTINGS = re.findall(
@@ -28,32 +31,21 @@ for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_I
     os.environ.pop(_name, None)
 
 
-# What takes longest begins first, so that no process has it left when the others are done.
-_FIRST = ("tests/compose/", "tests/browser/", "tests/e2e/test_poison", "tests/simulation/")
-# What shares an engine, or a browser with its stack; and those two one after the other: Chromium
-# breaks off what it loads whenever a network of the machine comes or goes, such as Docker's.
-_TOGETHER = {"tests/compose/": "machine", "tests/browser/": "machine"}
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The conformance suite's other server."""
     parser.addoption("--endpoint", help="run tests/conformance against this scheduler, not ours")
     parser.addoption("--taskhub", default="default", help="the task hub to use at --endpoint")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says what stays in one process of `pytest -n`: a module, a tier, or a slow test alone."""
+    """Begins with what takes longest."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
-    def rank(item: pytest.Item) -> int:
-        return next((n for n, path in enumerate(_FIRST) if path in item.nodeid), len(_FIRST))
 
-    items.sort(key=rank)
-    for item in items:
-        module = item.nodeid.partition("::")[0]
-        group = next((name for path, name in _TOGETHER.items() if path in module), module)
-        is_alone = item.get_closest_marker("slow") is not None
-        item.add_marker(pytest.mark.xdist_group(item.name if is_alone else group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """What `pytest -n` deals out."""
+    return InRooms(config, log)
 
 
 @pytest.fixture(scope="session")
