@@ -209,3 +209,26 @@ def test_a_filter_that_matches_nothing_ends_with_a_short_page_that_says_where_to
     assert page.keys == []
     assert page.after is not None
     assert found.page(page.after, 50).after != page.after
+
+
+@pytest.mark.parametrize("column", [Column.STATUS, Column.NAME])
+def test_a_range_behind_another_column_is_looked_for_in_windows(
+    filled: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, column: Column
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED_MAX", 5)
+    monkeypatch.setattr(listing, "WINDOW", 10)
+    monkeypatch.setattr(listing, "TESTED_MAX", 40)
+    # A dozen rows, of every status and name: along the index they stand far apart.
+    asked = Filter(created_from=80)
+    page = Listing(filled, asked, Sort(column=column)).page(None, 50)
+    assert len(page.keys) < len(plain(filled, asked, Sort(column=column)))
+    assert page.after is not None
+
+
+def test_a_total_that_was_cut_is_not_called_exact(
+    filled: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED_MAX", 5)
+    monkeypatch.setattr(listing, "TESTED_FOR_TOTAL_MAX", 2 * ROWS)
+    asked = Filter(created_from=0, updated_from=10)
+    assert Listing(filled, asked, Sort()).total() == Total(number=5, is_exact=False)

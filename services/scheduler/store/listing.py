@@ -101,15 +101,21 @@ class Driver:
 
     @cached_property
     def decided(self) -> list[str]:
-        """The conditions that it decides without a look at the rows."""
-        rest = _INDEXES[self.index][len(self.fixed) :]
-        return [test for column, test in self.filter.tests if column in rest]
+        """The conditions that bound how far it is walked: those on its first free column.
+
+        What stands behind a free column is tested entry by entry, like what it does not know.
+        """
+        return [test for column, test in self.filter.tests if column == self._bounded]
 
     @cached_property
     def undecided(self) -> list[str]:
         """The other ones."""
-        known = _INDEXES[self.index]
+        known = {*self.fixed, self._bounded}
         return [test for column, test in self.filter.tests if column not in known]
+
+    @property
+    def _bounded(self) -> str:
+        return self.order[0]
 
     def select(self, what: str, stream: Fixed, tests: Sequence[str]) -> str:
         """What to read of a stream."""
@@ -225,7 +231,7 @@ class Listing:
             number, left = number + passed, left - tested
             if left <= 0:
                 break
-        return min(number, COUNTED_MAX), left > 0
+        return min(number, COUNTED_MAX), left > 0 and number <= COUNTED_MAX
 
 
 class _Walk:
