@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,12 +13,14 @@ from tests.browser.shop import EMPTY, MUSEUM, Shop
 from tests.browser.watch import Watch
 from tests.conformance.hub import Hub
 
-Theme = Literal["light", "dark"]
-THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 BRIGHT: Final = 128
 PHONE: Final = {"width": 390, "height": 844}
-SMALL: Final = {"width": 1280, "height": 720}
+LIGHT_AND_SMALL: Final = {
+    "color_scheme": "light",
+    "viewport": {"width": 1280, "height": 720},
+}
+DARK_ON_A_PHONE: Final = {"color_scheme": "dark", "viewport": PHONE}
 
 
 def brightness(page: Page) -> float:
@@ -136,35 +138,24 @@ VIEWS: Final = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("look", [LIGHT_AND_SMALL, DARK_ON_A_PHONE])
 @pytest.mark.usefixtures("museum")
-def test_no_view_violates_wcag_at_a_or_aa(
-    new_context: ContextMaker, shop: Shop, watch: Watch, axe: str, theme: Theme
+def test_every_view_keeps_wcag_at_a_and_aa_in_both_themes_and_fits_its_width(
+    new_context: ContextMaker, shop: Shop, watch: Watch, axe: str, look: dict[str, Any]
 ) -> None:
     watch.tolerated.append("status of 404")
-    page = new_context(color_scheme=theme).new_page()
-    found: dict[str, list[str]] = {}
+    page = new_context(**look).new_page()
+    wrong: dict[str, list[str]] = {}
     for show in VIEWS:
         show(page, shop)
-        found[show.__name__] = violations(page, axe)
-        assert (brightness(page) > BRIGHT) == (theme == "light")
-    assert {name: list_ for name, list_ in found.items() if list_} == {}
-
-
-@pytest.mark.parametrize("size", [PHONE, SMALL], ids=["phone", "small"])
-@pytest.mark.usefixtures("museum")
-def test_every_view_fits_its_width(
-    new_context: ContextMaker, shop: Shop, watch: Watch, size: dict[str, int]
-) -> None:
-    watch.tolerated.append("status of 404")
-    page = new_context(viewport=size).new_page()
-    too_wide = []
-    for show in VIEWS:
-        show(page, shop)
+        found = violations(page, axe)
         width = page.evaluate("document.documentElement.scrollWidth")
-        if width > size["width"]:
-            too_wide.append(f"{show.__name__}: {width}")
-    assert too_wide == []
+        if width > look["viewport"]["width"]:
+            found.append(f"is {width} wide")
+        if found:
+            wrong[show.__name__] = found
+        assert (brightness(page) > BRIGHT) == (look["color_scheme"] == "light")
+    assert wrong == {}
 
 
 def test_on_a_phone_everything_is_in_reach(new_context: ContextMaker, shop: Shop) -> None:
