@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.scheduler.engine.protos import pb
+from services.scheduler.engine.status import Status
 from services.scheduler.errors import DataDirectoryError
 from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, open_writer
 from services.scheduler.store.statements import MIGRATIONS, SQL
@@ -17,7 +19,7 @@ OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY na
 
 
 def of_version_1(file: Path) -> Path:
-    """A hub's file as version 1 left it, with two orders and an entity in it."""
+    """A hub's file as version 1 left it, with orders and an entity in it."""
     with closing(sqlite3.connect(file, isolation_level=None)) as made:
         made.executescript(
             f"BEGIN; {SCHEMA_1} PRAGMA application_id = {APPLICATION_ID};"
@@ -26,7 +28,12 @@ def of_version_1(file: Path) -> Path:
         made.executemany(
             "INSERT INTO instances (instance_id, execution_id, name, status, parent_id,"
             " created_at, updated_at, input) VALUES (?, ?, 'main', ?, ?, ?, ?, '7')",
-            [("a", "0", 0, None, 1, 2), ("b", "1", 1, None, 3, 4), ("b:1", "2", 1, "b", 5, 6)],
+            [
+                ("a", "0", 0, None, 1, 2),
+                ("b", "1", 1, None, 3, 4),
+                ("b:1", "2", 1, "b", 5, 6),
+                ("c", "3", pb.ORCHESTRATION_STATUS_CANCELED, None, 7, 8),
+            ],
         )
         made.execute("INSERT INTO histories VALUES (1, 0, 2, x'1a00')")
         made.execute("INSERT INTO messages VALUES (1, 9, x'00')")
@@ -49,10 +56,11 @@ def test_a_file_of_version_1_becomes_what_a_new_one_is_and_keeps_what_it_holds(
         assert migrated.execute(OBJECTS).fetchall() == new.execute(OBJECTS).fetchall()
         assert migrated.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         rows = migrated.execute("SELECT instance_id, input FROM instances ORDER BY seq").fetchall()
-        assert rows == [("a", "7"), ("b", "7"), ("b:1", "7")]
+        assert rows == [("a", "7"), ("b", "7"), ("b:1", "7"), ("c", "7")]
         assert migrated.execute("SELECT * FROM histories").fetchall() == [(1, 0, 2, b"\x1a\x00")]
         assert migrated.execute(SQL["counts"]).fetchall() == [
             ("child", 1, 1), ("entity", 0, 1), ("root", 0, 1), ("root", 1, 1),
+            ("root", int(Status.TERMINATED), 1),
         ]  # fmt: skip
         assert migrated.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     told = [record.getMessage() for record in caplog.records]
@@ -103,7 +111,7 @@ def test_a_migration_that_is_interrupted_has_not_happened(
         with pytest.raises(DataDirectoryError, match="nowhere"):
             open_writer(file)
     with closing(open_writer(file)) as migrated:
-        assert migrated.execute("SELECT count(*) FROM instances").fetchone() == (3,)
+        assert migrated.execute("SELECT count(*) FROM instances").fetchone() == (4,)
         assert migrated.execute(SQL["counts"]).fetchone() == ("child", 1, 1)
 
 

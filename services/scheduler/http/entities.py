@@ -14,64 +14,49 @@ from services.scheduler.http.operations import Ask, Operation, Reply, encoded, r
 from services.scheduler.http.orchestrations import text
 from services.scheduler.http.states import Json, counts, time_of
 from services.scheduler.hub.cursors import position, token
+from services.scheduler.store.entity_listing import EntityListing, EntitySelection
 from services.scheduler.store.rows import entity_row
 from services.scheduler.store.statements import SQL
 
 _PATH: Final = "/v1/taskhubs/entities"
 _QUEUE_SHOWN_MAX: Final = 100
-_COUNTED_MAX: Final = 10_000
-# Ids are printable ASCII: this is above all of them.
-_ABOVE: Final = "\x7f"
 _BYTES_AT: Final = 8
 
 
 async def _query(ask: Ask) -> Reply:
     body: QueryEntities = ask.body
-    after = position(body.pagination.cursor or "", (str,), what="cursor")
-    size = body.pagination.count
-    values = _values(body.filter) | {
-        "after": after[0] if after else "",
-        "full": "state" in body.fields,
-        "limit": size + 1,
-    }
+    (after,) = position(body.pagination.cursor or "", (str,), what="cursor") or ("",)
+    size, full = body.pagination.count, "state" in body.fields
+    selected = _selection(body.filter)
 
     def read(connection: sqlite3.Connection) -> Reply:
-        written: list[bytes] = []
-        filled, last, behind = 0, "", None
-        for raw in connection.execute(SQL["list_entities"], values):
-            if len(written) == size or filled > PAGE_BYTES_MAX:
-                behind = token(last).value
-                break
-            document = _entity(raw)
-            if values["full"]:
-                document["state"] = raw[2]
-            written.append(encoded(document))
-            filled += len(written[-1])
-            last = document["instanceId"]
-        rest = {"nextCursor": behind, **_total(connection, values, body.filter)}
+        listing = EntityListing(connection, selected)
+        page = listing.page(after, size, full=full, bytes_max=PAGE_BYTES_MAX)
+        written = [encoded(_entity(row) | ({"state": row[2]} if full else {})) for row in page.rows]
+        rest = {
+            "nextCursor": None if page.after is None else token(page.after).value,
+            **_total(connection, listing, selected),
+        }
         return Reply(body=b'{"entities":[' + b",".join(written) + b"]," + encoded(rest)[1:])
 
     return await ask.hub.read(read)
 
 
-def _values(asked: EntityFilter) -> Json:
-    prefix = asked.instance_id_prefix or ""
-    return {
-        "prefix": prefix,
-        "above": prefix + _ABOVE,
-        "modified_from": micros_of(asked.modified_from),
-        "modified_to": micros_of(asked.modified_to),
-        "transient": asked.include_transient,
-    }
+def _selection(asked: EntityFilter) -> EntitySelection:
+    return EntitySelection(
+        prefix=asked.instance_id_prefix or "",
+        modified_from=micros_of(asked.modified_from),
+        modified_to=micros_of(asked.modified_to),
+        transient=asked.include_transient,
+    )
 
 
-def _total(connection: sqlite3.Connection, values: Json, asked: EntityFilter) -> Json:
-    if asked == EntityFilter():
+def _total(connection: sqlite3.Connection, listing: EntityListing, asked: EntitySelection) -> Json:
+    if asked == EntitySelection():
         _numbers, entities = counts(connection.execute(SQL["counts"]).fetchall())
         return {"totalCount": entities, "totalIsExact": True}
-    limit = {"limit": _COUNTED_MAX + 1}
-    (number,) = connection.execute(SQL["count_entities"], values | limit).fetchone()
-    return {"totalCount": min(number, _COUNTED_MAX), "totalIsExact": number <= _COUNTED_MAX}
+    total = listing.total()
+    return {"totalCount": total.number, "totalIsExact": total.is_exact}
 
 
 def _entity(raw: tuple[Any, ...]) -> Json:
@@ -96,19 +81,9 @@ def _entity_id(ask: Ask) -> str:
 
 async def _get(ask: Ask) -> Reply:
     entity_id = _entity_id(ask)
-    values = {
-        "after": "",
-        "prefix": entity_id,
-        "above": entity_id + "\0",
-        "modified_from": None,
-        "modified_to": None,
-        "transient": True,
-        "full": True,
-        "limit": 1,
-    }
 
     def read(connection: sqlite3.Connection) -> Reply:
-        raw = connection.execute(SQL["list_entities"], values).fetchone()
+        raw = connection.execute(SQL["find_listed_entity"], (entity_id,)).fetchone()
         if raw is None:
             raise NotFoundError(f"Entity not found: {entity_id}")
         limit = (raw[0], _QUEUE_SHOWN_MAX)

@@ -279,12 +279,25 @@ SELECT turn, events FROM histories WHERE instance = ? ORDER BY turn;
 -- name: history_chunk
 SELECT chunk FROM histories WHERE instance = ? AND turn = ?;
 
+-- name: find_listed_entity
+SELECT e.seq, e.entity_id, e.state, e.modified_at, e.section, e.owner,
+  e.deliveries, (SELECT count(*) FROM operations o WHERE o.entity = e.seq) AS backlog,
+  coalesce(length(CAST(e.state AS BLOB)), 0) AS bytes
+FROM entities e WHERE e.entity_id = ?;
+
+-- name: entity_window
+-- The last id of a window: what is behind it is not looked at yet.
+SELECT e.entity_id FROM entities e INDEXED BY entities_by_id
+WHERE e.entity_id > :after AND e.entity_id >= :prefix AND e.entity_id < :above
+ORDER BY e.entity_id LIMIT 1 OFFSET :window - 1;
+
 -- name: list_entities
 SELECT e.seq, e.entity_id, iif(:full, e.state, NULL), e.modified_at, e.section, e.owner,
   e.deliveries, (SELECT count(*) FROM operations o WHERE o.entity = e.seq) AS backlog,
   coalesce(length(CAST(e.state AS BLOB)), 0) AS bytes
-FROM entities e
+FROM entities e INDEXED BY entities_by_id
 WHERE e.entity_id > :after AND e.entity_id >= :prefix AND e.entity_id < :above
+  AND e.entity_id <= :end
   AND (:modified_from IS NULL OR e.modified_at >= :modified_from)
   AND (:modified_to IS NULL OR e.modified_at < :modified_to)
   AND (:transient OR e.state IS NOT NULL)
@@ -292,8 +305,9 @@ ORDER BY e.entity_id LIMIT :limit;
 
 -- name: count_entities
 SELECT count(*) FROM (
-  SELECT 1 FROM entities e
-  WHERE e.entity_id >= :prefix AND e.entity_id < :above
+  SELECT 1 FROM entities e INDEXED BY entities_by_id
+  WHERE e.entity_id > :after AND e.entity_id >= :prefix AND e.entity_id < :above
+    AND e.entity_id <= :end
     AND (:modified_from IS NULL OR e.modified_at >= :modified_from)
     AND (:modified_to IS NULL OR e.modified_at < :modified_to)
     AND (:transient OR e.state IS NOT NULL)
