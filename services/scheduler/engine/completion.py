@@ -26,6 +26,8 @@ def complete(draft: Draft, action: pb.OrchestratorAction) -> None:
         raise BadRequestError("An orchestration can complete only once in a turn")
     limits.check_payload("the result of the orchestration", completion.result.value)
     status = completion.orchestrationStatus
+    if status == pb.ORCHESTRATION_STATUS_CANCELED:
+        status = pb.ORCHESTRATION_STATUS_TERMINATED
     if status == pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW:
         _continue_as_new(draft, completion)
     elif int(status) in TERMINAL:

@@ -68,11 +68,12 @@ def replaceable_statuses(policy: pb.OrchestrationIdReusePolicy | None) -> Collec
     """The statuses that a request allows to be replaced; raises `BadRequestError` for a bad one."""
     if policy is None:
         return ()
-    known = {int(status) for status in Status}
-    unknown = [number for number in policy.replaceableStatus if number not in known]
+    # No instance is ever canceled, but a policy may name it.
+    asked = set(policy.replaceableStatus) - {pb.ORCHESTRATION_STATUS_CANCELED}
+    unknown = sorted(asked - set(Status))
     if unknown:
         raise BadRequestError(f"Invalid reusable statuses: unknown status {unknown[0]}")
-    statuses = {Status(number) for number in policy.replaceableStatus}
+    statuses = {Status(number) for number in asked}
     if statuses & _ACTIVE and Status.TERMINATED not in statuses:
         # To replace a running instance is to terminate it first.
         raise BadRequestError(

@@ -13,12 +13,14 @@ from services.scheduler.engine.protos import pb
 
 
 class Status(IntEnum):
-    """The protocol's numbers. An instance is pending until its first turn has been committed."""
+    """The protocol's numbers. An instance is pending until its first turn has been committed.
+
+    CANCELED is none of ours: no SDK uses it, and a worker that does has terminated its instance.
+    """
 
     RUNNING = pb.ORCHESTRATION_STATUS_RUNNING
     COMPLETED = pb.ORCHESTRATION_STATUS_COMPLETED
     FAILED = pb.ORCHESTRATION_STATUS_FAILED
-    CANCELED = pb.ORCHESTRATION_STATUS_CANCELED
     TERMINATED = pb.ORCHESTRATION_STATUS_TERMINATED
     PENDING = pb.ORCHESTRATION_STATUS_PENDING
     SUSPENDED = pb.ORCHESTRATION_STATUS_SUSPENDED
@@ -56,7 +58,7 @@ class Reception(Enum):
     REFUSED = auto()  # nothing changes, and who asked is told
 
 
-TERMINAL: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.TERMINATED})
+TERMINAL: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
 
 _LIVE: Final[Mapping[Message, Reception]] = {
     Message.DELIVER: Reception.BUFFERED,
@@ -86,7 +88,6 @@ _ROWS: Final = {
     Status.RUNNING: _LIVE,
     Status.SUSPENDED: _SUSPENDED,
     Status.COMPLETED: _ENDED,
-    Status.CANCELED: _ENDED,
     Status.TERMINATED: _ENDED,
     Status.FAILED: _FAILED,
 }

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 
 from services.scheduler.engine.limits import PAGE_BYTES_MAX
 from services.scheduler.engine.protos import pb
-from services.scheduler.engine.status import Status
 from services.scheduler.errors import BadRequestError, InstanceNotFoundError
 from services.scheduler.hub.cursors import page_size, position, token
 from services.scheduler.hub.states import entity_metadata, micros_of, orchestration_state
@@ -164,7 +163,7 @@ def check_statuses(statuses: Collection[int]) -> None:
     """Raises `BadRequestError` for a number that is no status, or for far too many."""
     if len(statuses) > _STATUSES_MAX:
         raise BadRequestError(f"A filter must name at most {_STATUSES_MAX} statuses")
-    known = {int(status) for status in Status} | {pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW}
+    known = set(pb.OrchestrationStatus.values())
     unknown = [status for status in statuses if status not in known]
     if unknown:
         raise BadRequestError(f"Unknown orchestration status: {unknown[0]}")

@@ -112,6 +112,11 @@ def test_a_policy_allows_exactly_the_statuses_that_it_names(statuses: tuple[Stat
     assert allowed == set(statuses)
 
 
+def test_a_policy_may_name_a_status_that_no_instance_has() -> None:
+    asked = policy(Status.COMPLETED, pb.ORCHESTRATION_STATUS_CANCELED)
+    assert start.replaceable_statuses(asked) == {Status.COMPLETED}
+
+
 @pytest.mark.parametrize("number", [pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, 8, 99, -1])
 def test_a_policy_with_an_unknown_status_is_refused(number: int) -> None:
     with pytest.raises(BadRequestError, match=f"unknown status {number}"):
