@@ -1,15 +1,25 @@
 // @ts-check
-/** The list of orchestrations: filters by address, rows kept up to date, new ones offered. */
+/**
+ * The list of orchestrations: filters by address, rows kept up to date, new ones offered. What the
+ * first sight of it does not need is loaded when it is used.
+ */
 import { bindFilters } from "./filters.js";
-import { merge, mergeRows } from "./merge.js";
 import { fetchPart, forgetPart } from "./part.js";
 import { keepPicking, picked } from "./pick.js";
 import { poll } from "./poll.js";
-import { go } from "./soft.js";
 
 /** Where the way back from an instance's page leads. */
 function rememberAddress() {
   sessionStorage.setItem(`list:${document.body.dataset.hub}`, location.pathname + location.search);
+}
+
+/**
+ * @param {string} url
+ * @param {{push?: boolean}} [options]
+ */
+async function go(url, options) {
+  const soft = await import("./soft.js");
+  await soft.go(url, options);
 }
 
 /** @param {number} added */
@@ -32,14 +42,16 @@ async function followLost(ids, signal) {
   const url = `${location.pathname}?${query}`;
   const fresh = await fetchPart(url, signal);
   forgetPart();
-  if (fresh) mergeRows(fresh);
+  if (fresh) (await import("./merge.js")).mergeRows(fresh);
 }
 
 /** @param {AbortSignal} signal */
 async function look(signal) {
   const url = location.href;
   const fresh = await fetchPart(url, signal);
-  if (!fresh || url !== location.href) return;
+  if (!fresh) return;
+  const { merge } = await import("./merge.js");
+  if (url !== location.href) return;
   const newestFirst = !new URLSearchParams(location.search).has("sort");
   const { added, lost } = merge(fresh, newestFirst);
   offer(added);

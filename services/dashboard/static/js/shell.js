@@ -2,7 +2,6 @@
 /** What every page does: theme and zone, menus, copying, shortcuts, the banner, times that move. */
 import { setZone, zone } from "./clock.js";
 import { keepTimes } from "./times.js";
-import { showLateToast, toast } from "./toasts.js";
 
 /** @param {string} id */
 const byId = (id) => document.getElementById(id);
@@ -39,6 +38,7 @@ function bindMenus() {
 
 /** @param {Element} button */
 async function copy(button) {
+  const { toast } = await import("./toasts.js");
   const { copy: text, copyFrom } = /** @type {HTMLElement} */ (button).dataset;
   try {
     await navigator.clipboard.writeText(text ?? byId(copyFrom ?? "")?.textContent ?? "");
@@ -92,7 +92,7 @@ bindBanner();
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 keepTimes();
-showLateToast();
+if (sessionStorage.getItem("toast")) void import("./toasts.js").then(({ showLateToast }) => showLateToast());
 if (byId("main")?.dataset.cold !== undefined) {
   void import("./cold.js").then(({ waitForPage }) => waitForPage());
 }
