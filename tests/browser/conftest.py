@@ -1,4 +1,7 @@
-"""A stack with its dashboard, and Chromium: without one the tier is skipped, in CI it fails."""
+"""A stack with its dashboard, and Chromium: without one the tier is skipped, in CI it fails.
+
+All of it ends with the package: as long as Playwright runs, no other test has an event loop.
+"""
 
 import subprocess
 import sys
@@ -38,7 +41,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory, *, in_ci: bool) -> Path:
     pytest.skip(text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(*, in_ci: bool) -> Iterator[Browser]:
     """Chromium without a window; each test has a context of its own in it."""
     if not CHROMIUM.exists():
@@ -55,7 +58,7 @@ def browser(*, in_ci: bool) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:  # noqa: ARG001 - without a browser no stack is needed
     """A scheduler with three hubs, an order worker in the first of them, and the dashboard."""
     variables = {"DTS_TASK_HUB_NAMES": ",".join(HUBS), "PROCESSING_MS": "0"}
@@ -69,7 +72,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def odd_shop(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The worker of everything that orders do not show."""
     log = tmp_path_factory.mktemp("odd") / "odd_shop.log"
@@ -87,20 +90,20 @@ def odd_shop(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
             process.terminate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hub(stack: LocalStack, odd_shop: None) -> Iterator[Hub]:  # noqa: ARG001 - its work is done by it
     """The hub in which tests start what they need."""
     with hub_named(stack, SHOP) as hub:
         yield hub
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(hub: Hub) -> Shop:
     """What stands in the hub already."""
     return furnish_shop(hub)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def museum(stack: LocalStack, odd_shop: None) -> Iterator[Hub]:  # noqa: ARG001 - its work is done by it
     """The hub whose instances are counted."""
     with hub_named(stack, MUSEUM) as hub:

@@ -59,9 +59,9 @@ def new_stack(engine: None, tmp_path_factory: pytest.TempPathFactory) -> StackMa
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(new_stack: StackMaker) -> Iterator[ComposeStack]:
-    """The stack that tests share: up, on our own scheduler, with two workers.
+    """The stack that this package's tests share: up, on our own scheduler, with two workers.
 
     What its workers were told was said to `up` alone: all that follows has to find it out.
     """
