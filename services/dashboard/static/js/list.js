@@ -4,7 +4,6 @@
  * first sight of it does not need is loaded when it is used.
  */
 import { bindFilters } from "./filters.js";
-import { fetchPart, forgetPart } from "./part.js";
 import { keepPicking, picked } from "./pick.js";
 import { poll } from "./poll.js";
 
@@ -13,49 +12,44 @@ function rememberAddress() {
   sessionStorage.setItem(`list:${document.body.dataset.hub}`, location.pathname + location.search);
 }
 
+/** The move to another address that is under way, or the last one. */
+let moving = Promise.resolve();
+let isMoving = false;
+
 /**
  * @param {string} url
  * @param {{push?: boolean}} [options]
  */
 async function go(url, options) {
-  const soft = await import("./soft.js");
-  await soft.go(url, options);
-}
-
-/** @param {number} added */
-function offer(added) {
-  const button = document.getElementById("offer");
-  if (!button) return;
-  button.hidden = added === 0;
-  const text = `${added} new`;
-  if (added > 0 && button.textContent !== text) button.textContent = text;
+  isMoving = true;
+  const move = import("./soft.js").then((soft) => soft.go(url, options));
+  moving = move;
+  await move;
+  if (moving === move) isMoving = false;
 }
 
 /**
- * Rows that are shown, alive, and no longer on the page that would be shown now.
+ * What a link is called, without what changes: counts and arrows.
  *
- * @param {string[]} ids
- * @param {AbortSignal} signal
+ * @param {Element} link
  */
-async function followLost(ids, signal) {
-  const query = new URLSearchParams(ids.map((id) => ["id", id]));
-  const url = `${location.pathname}?${query}`;
-  const fresh = await fetchPart(url, signal);
-  forgetPart();
-  if (fresh) (await import("./merge.js")).mergeRows(fresh);
+function nameOf(link) {
+  return (link.textContent ?? "").replace(/[\d,↑↓]/g, "").trim();
 }
 
-/** @param {AbortSignal} signal */
-async function look(signal) {
-  const url = location.href;
-  const fresh = await fetchPart(url, signal);
-  if (!fresh) return;
-  const { merge } = await import("./merge.js");
-  if (url !== location.href) return;
-  const newestFirst = !new URLSearchParams(location.search).has("sort");
-  const { added, lost } = merge(fresh, newestFirst);
-  offer(added);
-  if (lost.length > 0) await followLost(lost, signal);
+/**
+ * The link that a fresh page has in the place of one that was clicked before it came: its address
+ * has what the earlier click has asked for, too.
+ *
+ * @param {HTMLAnchorElement} link
+ * @returns {Promise<HTMLAnchorElement | undefined>}
+ */
+async function upToDate(link) {
+  const holder = link.closest("[id]")?.id ?? "";
+  await moving;
+  if (link.isConnected) return link;
+  const links = document.getElementById(holder)?.querySelectorAll("a") ?? [];
+  return [...links].find((other) => nameOf(other) === nameOf(link));
 }
 
 /** Shows what there is now, rows that are gone included: the reader has asked for it. */
@@ -64,7 +58,7 @@ function refresh() {
 }
 
 /** @param {MouseEvent} event */
-function onClick(event) {
+async function onClick(event) {
   const target = /** @type {Element} */ (event.target);
   if (target.closest("#offer")) {
     refresh();
@@ -73,22 +67,21 @@ function onClick(event) {
   const link = target.closest("a");
   if (!link || !link.closest("main") || event.button !== 0) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const more = event.shiftKey ? link.dataset.more : undefined;
-  if (link.pathname !== location.pathname || (event.shiftKey && !more)) return;
+  const withMore = event.shiftKey;
+  if (link.pathname !== location.pathname || (withMore && !link.dataset.more)) return;
   event.preventDefault();
-  void go(more ?? link.href);
+  const meant = isMoving ? await upToDate(link) : link;
+  const address = withMore ? meant?.dataset.more : meant?.href;
+  if (address) await go(address);
 }
 
-poll(look);
+poll(async (signal) => (await import("./follow.js")).follow(signal));
 bindFilters((url) => void go(url));
 keepPicking();
 rememberAddress();
-document.addEventListener("click", onClick);
+document.addEventListener("click", (event) => void onClick(event));
 window.addEventListener("popstate", refresh);
-document.addEventListener("softload", () => {
-  forgetPart();
-  rememberAddress();
-});
+document.addEventListener("softload", rememberAddress);
 document.addEventListener("pickchange", () => {
   const ids = picked();
   const bar = document.getElementById("bulk");
