@@ -86,7 +86,9 @@ class _Scheduler:
         service = TaskHubService(hubs)
         server, grpc_port = _bind_grpc(settings, service)
         await server.start()
-        http.start(application(hubs, service.calls, settings.http_hosts))
+        # A name that it was told to listen on is one that it is called by.
+        names = (*settings.http_hosts, settings.host)
+        http.start(application(hubs, service.calls, names))
         retention = asyncio.create_task(self._purge_finished(hubs))
         # For whoever started it, a person or a program, and so not a matter of the log's level.
         print(  # noqa: T201 - the line that tells of readiness

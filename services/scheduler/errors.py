@@ -4,6 +4,8 @@ What a caller did wrong or asked in vain is a `CallError`, whose gRPC status `ed
 what keeps the scheduler from going on is a `StopError`.
 """
 
+from typing import ClassVar
+
 
 class SchedulerError(Exception):
     """The root."""
@@ -11,6 +13,9 @@ class SchedulerError(Exception):
 
 class CallError(SchedulerError):
     """One call is refused; nothing has changed."""
+
+    # It has been read in a hub, where it may not be on the disk yet.
+    tells_of_state: ClassVar[bool] = False
 
 
 class BadRequestError(CallError):
@@ -30,9 +35,13 @@ class PayloadTooLargeError(BadRequestError):
 class NotFoundError(CallError):
     """What the call names does not exist."""
 
+    tells_of_state = True
+
 
 class TaskHubNotFoundError(NotFoundError):
     """The call names a task hub that is not served."""
+
+    tells_of_state = False
 
     def __init__(self, name: str) -> None:
         super().__init__(f"Task hub not found: {name}")
@@ -48,12 +57,16 @@ class InstanceNotFoundError(NotFoundError):
 class InstanceExistsError(CallError):
     """The id of a new instance is taken, and the call's policy does not allow its reuse."""
 
+    tells_of_state = True
+
     def __init__(self, instance_id: str, status: str) -> None:
         super().__init__(f"Orchestration instance already exists: {instance_id} ({status})")
 
 
 class WrongStateError(CallError):
     """The instance is not in a state that allows what the call asks for."""
+
+    tells_of_state = True
 
 
 class StoppingError(CallError):

@@ -5,6 +5,7 @@ same browser, reaches it too, so these refuse what only such a page would send.
 """
 
 import ipaddress
+import logging
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -13,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NAME_WITHOUT_DOTS: Final = re.compile(r"[a-z0-9_-]+")
@@ -45,25 +48,32 @@ class Guard:
     """Refuses hosts that are not ours, and changes that another site's page asks for.
 
     A page that has its own name resolve to this machine (DNS rebinding) sends that name as `Host`;
-    it has dots, and is no address. `hosts` are further names that are ours.
+    it has dots, and is no address. `hosts` are further names that are ours; `open_paths` are read
+    under any name, by probes that use one of their own.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Iterable[str] = (), open_paths: Iterable[str] = ()
+    ) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(host.lower().rstrip(".") for host in hosts)
+        self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request on, or answers 403."""
         reason = None
         if scope["type"] == "http":
-            reason = self._refusal(scope["method"], Headers(scope=scope))
+            reason = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if reason is None:
             await self._app(scope, receive, send)
             return
+        log.info("refused: %s", reason)
         error = {"code": "PERMISSION_DENIED", "message": reason}
         await JSONResponse({"error": error}, status_code=403)(scope, receive, send)
 
-    def _refusal(self, method: str, headers: Headers) -> str | None:
+    def _refusal(self, method: str, path: str, headers: Headers) -> str | None:
+        if method in _SAFE_METHODS and path in self._open_paths:
+            return None
         host = headers.get("host", "")
         if not self._is_ours(host):
             return f"The host {host[:100]!r} is not one that is served here"

@@ -101,8 +101,15 @@ def test_an_instance_is_suspended_resumed_told_and_read_at_once(api: Api, hub: H
     assert api.ask("getOrchestration", instance_id)["waiting"] >= 1
     assert change(api, instance_id, "executionResumed") == "RUNNING"
     assert hub.ended(instance_id).get_output() == "now"
-    # Late messages are no mistake.
-    assert change(api, instance_id, "executionSuspended") == "COMPLETED"
+    for kind, fields in (
+        ("executionSuspended", {}),
+        ("executionResumed", {}),
+        ("executionTerminated", {"recurse": True}),
+        ("eventRaised", {"name": "go"}),
+    ):
+        refused = api.refused("addHistory", instance_id, body={kind: fields})
+        text = "Nothing has changed: it has ended (COMPLETED)"
+        assert refused == (409, "FAILED_PRECONDITION", text)
     reasons = [
         event["executionSuspended"]["input"]
         for event in api.history(instance_id)["events"]
@@ -121,7 +128,8 @@ def test_a_termination_has_its_output_and_takes_children_along_if_asked(api: Api
         assert ended == "TERMINATED"
         assert api.ask("getPayloads", root)["output"] == '"over"'
         assert api.status(child) == ("TERMINATED" if recurse else "RUNNING")
-        change(api, child, "executionTerminated")
+        if not recurse:
+            change(api, child, "executionTerminated")
 
 
 def test_a_failed_instance_is_rewound_and_goes_on(api: Api, hub: Hub) -> None:

@@ -36,12 +36,12 @@ def test_every_position_leads_to_the_events_behind_it(
 ) -> None:
     history = History(writer, "order-1", EXECUTION)
     found = list(history.events(Position()))
-    assert [one for _place, one in found] == events
-    assert [place.index for place, _one in found] == list(range(len(events)))
-    for place, _one in found[::7]:
+    assert [one for _place, _size, one in found] == events
+    assert [place.index for place, _size, _one in found] == list(range(len(events)))
+    for place, _size, _one in found[::7]:
         total, _end = history.size(place)
         assert total == len(events)
-        assert [one for _place, one in history.events(place)] == events[place.index :]
+        assert [one for _place, _size, one in history.events(place)] == events[place.index :]
 
 
 def test_the_end_is_where_the_next_event_will_stand(
@@ -52,8 +52,8 @@ def test_the_end_is_where_the_next_event_will_stand(
     assert list(history.events(end)) == []
     assert history.size(end)[1] == end
     store.append_history(1, len(TURNS), 1, history_chunk([named(999)]))
-    ((place, one),) = history.events(end)
-    assert (place, one.eventId) == (end, 999)
+    ((place, size, one),) = history.events(end)
+    assert (place, size, one.eventId) == (end, one.ByteSize(), 999)
     assert end.index == len(events)
 
 
@@ -88,3 +88,17 @@ def test_another_execution_and_a_missing_instance_are_not_found(
         History(writer, "order-1", "f" * 32)
     with pytest.raises(InstanceNotFoundError, match="nobody"):
         History(writer, "nobody", EXECUTION)
+
+
+def test_a_position_inside_an_event_is_told_unless_an_event_can_be_read_there(
+    writer: sqlite3.Connection, events: list[pb.HistoryEvent]
+) -> None:
+    history = History(writer, "order-1", EXECUTION)
+    assert events
+    told = 0
+    for byte in (*range(1, 60), 2**40):
+        try:
+            list(history.events(Position(turn=1, byte=byte)))
+        except BadRequestError:
+            told += 1
+    assert told > 0

@@ -1,6 +1,7 @@
 """What a browser may send to our ports."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 
 import pytest
@@ -18,9 +19,13 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse(segment(request.path_params["id"]))
 
 
+PROBED = "/things/probe/parts"
 APPLICATION = Starlette(
     routes=[Route("/things/{id}/parts", echo, methods=["GET", "POST"])],
-    middleware=[Middleware(Guard, hosts=["Board.Example.com"]), Middleware(EncodedPaths)],
+    middleware=[
+        Middleware(Guard, hosts=["Board.Example.com", "dotted.example.com."], open_paths=[PROBED]),
+        Middleware(EncodedPaths),
+    ],
 )
 
 
@@ -59,10 +64,25 @@ def test_a_segment_may_hold_any_character() -> None:
     [
         "localhost", "LOCALHOST:1", "127.0.0.1:8082", "[::1]:8082", "10.1.2.3", "scheduler:8081",
         "board.localhost:3", "host.docker.internal:8081", "board.example.com", "localhost.",
+        "dotted.example.com", "dotted.example.com.:81",
     ],
 )  # fmt: skip
 def test_our_own_names_are_served(host: str) -> None:
     assert answer(headers={"host": host})[0] == 200
+
+
+def test_a_path_that_is_open_is_read_under_any_name_and_changed_under_none() -> None:
+    probe = {"host": "tasks.svc.cluster.example"}
+    assert answer(path=PROBED, headers=probe) == (200, "probe")
+    assert answer("POST", path=PROBED, headers=probe)[0] == 403
+    assert answer(path=f"{PROBED}/", headers=probe)[0] == 403
+
+
+def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    answer(headers={"host": "evil.example.com"})
+    (record,) = caplog.records
+    assert "evil.example.com" in record.getMessage()
 
 
 @pytest.mark.parametrize("host", ["evil.example.com:8082", "127.0.0.1.evil.net", "", "a b", "[::"])

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from services.scheduler.dispatch.items import Kind, Lease, Work
@@ -176,9 +177,9 @@ class Dispatcher:
 
     # Streams
 
-    def connect(self, terms: Terms) -> WorkerStream:
+    def connect(self, terms: Terms, now: datetime) -> WorkerStream:
         """A worker's new stream."""
-        stream = WorkerStream(terms)
+        stream = WorkerStream(terms, now)
         if self._stopped:
             stream.close()
         self._streams.append(stream)

@@ -129,10 +129,10 @@ class Answers:
 class WorkerStream:
     """One connection of a worker, from its call to its end."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, connected_at: datetime) -> None:
         self.terms = terms
-        # By the wall clock, for people; who serves it knows.
-        self.connected_at: datetime | None = None
+        # By the wall clock, for people.
+        self.connected_at = connected_at
         # By the loop's clock.
         self.since = asyncio.get_running_loop().time()
         self.leases: dict[str, Lease] = {}

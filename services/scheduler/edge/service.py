@@ -62,6 +62,7 @@ class TaskHubService:
                 with self._hubs.failing():
                     response: bytes = (await answer(call)).SerializeToString()
             except CallError as error:
+                await self._hubs.settle(_task_hub_of(context), error)
                 await self._refuse(name, error, context)
                 raise
             self.calls[name, "OK"] += 1

@@ -54,7 +54,6 @@ class Extra(StrEnum):
     OUTPUT = "output"
     CUSTOM_STATUS = "customStatus"
     FAILURE_DETAILS = "failureDetails"
-    TAGS = "tags"
 
 
 class InstanceFilter(Model):
@@ -131,7 +130,7 @@ class Termination(Model):
 class RaisedEvent(Model):
     """An external event; input is serialized data."""
 
-    name: str
+    name: Text
     input: str | None = None
 
 

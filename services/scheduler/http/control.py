@@ -32,19 +32,28 @@ def status_of(hub: Hub, instance_id: str) -> Status:
     return Status(found.orchestrationState.orchestrationStatus)
 
 
+def _check_unfinished(hub: Hub, instance_id: str) -> None:
+    """Over gRPC a late message is no error; here somebody has asked for a change."""
+    status = status_of(hub, instance_id)
+    if status.is_terminal:
+        raise WrongStateError(f"Nothing has changed: it has ended ({status.name})")
+
+
 def suspend(hub: Hub, instance_id: str, asked: Reason) -> None:
     """No turns from now on."""
+    _check_unfinished(hub, instance_id)
     hub.suspend(pb.SuspendRequest(instanceId=instance_id, reason=text(asked.reason)))
 
 
 def resume(hub: Hub, instance_id: str, asked: Reason) -> None:
     """Turns again."""
+    _check_unfinished(hub, instance_id)
     hub.resume(pb.ResumeRequest(instanceId=instance_id, reason=text(asked.reason)))
 
 
 def terminate(hub: Hub, instance_id: str, asked: Termination) -> None:
     """Ends it now. Over gRPC a missing one is no error; here there is a status to give."""
-    status_of(hub, instance_id)
+    _check_unfinished(hub, instance_id)
     hub.terminate(
         pb.TerminateRequest(
             instanceId=instance_id, output=text(asked.output), recursive=asked.recurse
@@ -59,6 +68,7 @@ def rewind(hub: Hub, instance_id: str, asked: Reason) -> None:
 
 def raise_event(hub: Hub, instance_id: str, asked: RaisedEvent) -> None:
     """Sends an external event."""
+    _check_unfinished(hub, instance_id)
     hub.raise_event(
         pb.RaiseEventRequest(instanceId=instance_id, name=asked.name, input=text(asked.input))
     )

@@ -26,6 +26,7 @@ from services.scheduler.http.faults import (
 from services.scheduler.http.models import Model
 from services.scheduler.http.operations import Ask, Operation, encoded
 from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.opened import OpenHub
 from services.shared.web import segment
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 HUB_HEADER: Final = "x-taskhub"
 _JSON: Final = "application/json"
-_DIGEST_BYTES: Final = 8
+_DIGEST_BYTES: Final = 16
 _PROBLEMS_MAX: Final = 5
 _EXTRA: Final = "extra_forbidden"
 
@@ -77,7 +78,7 @@ class _Endpoint:
             return refusal(INTERNAL.status, INTERNAL.code, text)
 
     async def _answered(self, operation: Operation, request: Request) -> Response:
-        hub = self._hubs.find(_hub_name(request)) if operation.is_of_hub else None
+        hub = self._hub(operation, request)
         parameters = _checked(operation.parameters, _parameters(request))
         sent = await _body(request) if operation.takes is not None else b""
         ask = Ask(
@@ -93,13 +94,25 @@ class _Endpoint:
             headers["ETag"] = _etag(operation.revision(ask), request, sent)
             if headers["ETag"] in known:
                 return Response(status_code=304, headers=headers)
-        given = await operation.answer(ask)
+        try:
+            given = await operation.answer(ask)
+        except CallError as error:
+            # What a tagged one reads is committed.
+            if hub is not None and not operation.is_tagged:
+                await self._hubs.settle(hub.name, error)
+            raise
         headers |= given.headers
         if operation.is_tagged_by_body:
             headers["ETag"] = f'W/"{_digest(given.body)}"'
             if headers["ETag"] in known:
                 return Response(status_code=304, headers=headers)
         return Response(given.body, operation.status, headers, _JSON)
+
+    def _hub(self, operation: Operation, request: Request) -> OpenHub | None:
+        if not operation.is_of_hub:
+            return None
+        find = self._hubs.find if operation.makes_hub else self._hubs.existing
+        return find(_hub_name(request))
 
 
 def _hub_name(request: Request) -> str:
@@ -156,8 +169,9 @@ def _problems(error: ValidationError) -> str:
 
 def _etag(revision: str, request: Request, body: bytes) -> str:
     """Of this address and body: a query is asked with POST, and every one has the same path."""
-    asked = f"{request.url.path}?{request.url.query}#{request.headers.get(HUB_HEADER, '')}\n"
-    return f'W/"{revision}-{_digest(asked.encode() + body)}"'
+    asked = f"{request.url.path}?{request.url.query}#{request.headers.get(HUB_HEADER, '')}"
+    told = f"{revision}\n{asked}\n".encode() + body
+    return f'W/"{_digest(told)}"'
 
 
 def _digest(what: bytes) -> str:

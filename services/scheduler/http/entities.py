@@ -155,5 +155,6 @@ OPERATIONS: Final = (
         answer=_signal,
         gives=replies.Signaled,
         status=202,
+        makes_hub=True,
     ),
 )

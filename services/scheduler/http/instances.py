@@ -18,6 +18,8 @@ from services.scheduler.store.rows import InstanceRow, instance_row
 from services.scheduler.store.statements import SQL
 
 _ANCESTORS_MAX: Final = 32
+# Of a history, for one page, however little of it is shown: others are read meanwhile.
+READ_BYTES_MAX: Final = 8 * 1024 * 1024
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 _PATH: Final = "/v1/taskhubs/orchestrations/{instanceId}"
 _HISTORY: Final = f"{_PATH}/executions/{{executionId}}/history"
@@ -85,47 +87,53 @@ async def _payloads(ask: Ask) -> Reply:
 
 async def _history(ask: Ask) -> Reply:
     instance_id, execution_id = instance_id_of(ask), ask.path["executionId"]
-    parameters: HistoryParameters = ask.parameters
-    start = _position(parameters.cursor)
+    start = _position(ask.parameters.cursor, execution_id)
 
     def read(connection: sqlite3.Connection) -> Reply:
         history = History(connection, instance_id, execution_id)
-        return _page(history, start, parameters)
+        return _page(history, start, ask)
 
     return await ask.hub.read(read)
 
 
-def _page(history: History, start: Position, parameters: HistoryParameters) -> Reply:
+def _page(history: History, start: Position, ask: Ask) -> Reply:
     """Events until there are enough, or enough bytes; at least one, if there is one."""
+    parameters: HistoryParameters = ask.parameters
     total, end = history.size(start)
     written: list[bytes] = []
-    filled = 0
+    filled = taken = 0
     behind = None
-    for place, event in history.events(start):
-        if len(written) == parameters.count or filled > PAGE_BYTES_MAX:
+    for place, size, event in history.events(start):
+        is_full = filled > PAGE_BYTES_MAX or taken + size > READ_BYTES_MAX
+        if len(written) == parameters.count or (written and is_full):
             behind = place
             break
         written.append(encoded(event_json(place.index, event, parameters.payload_chars)))
         filled += len(written[-1])
+        taken += size
     rest = {
-        "nextCursor": None if behind is None else _token(behind),
-        "endCursor": _token(behind or end),
+        "nextCursor": None if behind is None else _token(behind, ask),
+        "endCursor": _token(behind or end, ask),
         "total": total,
     }
     return Reply(body=b'{"events":[' + b",".join(written) + b"]," + encoded(rest)[1:])
 
 
-def _position(cursor: str | None) -> Position:
-    read = position(cursor or "", (int, int, int), what="cursor")
+def _position(cursor: str | None, execution_id: str) -> Position:
+    read = position(cursor or "", (str, int, int, int, int), what="cursor")
     if read is None:
         return Position()
-    if min(read) < 0:
+    owner, index, turn, offset, byte = read
+    if owner != execution_id:
+        raise BadRequestError(f"Invalid cursor: it belongs to the execution {owner[:80]!r}")
+    if min(index, turn, offset, byte) < 0:
         raise BadRequestError("Invalid cursor: it is of no history")
-    return Position(index=read[0], turn=read[1], offset=read[2])
+    return Position(index=index, turn=turn, offset=offset, byte=byte)
 
 
-def _token(place: Position) -> str:
-    return token(place.index, place.turn, place.offset).value
+def _token(place: Position, ask: Ask) -> str:
+    owner = ask.path["executionId"]
+    return token(owner, place.index, place.turn, place.offset, place.byte).value
 
 
 async def _event(ask: Ask) -> Reply:

@@ -68,6 +68,8 @@ class Operation:
     parameters: type[Parameters] = NoParameters
     status: int = 200
     is_of_hub: bool = True
+    # A dynamic task hub comes to be at the first thing that is to be kept: a read makes no files.
+    makes_hub: bool = False
     # What its reply depends on, known without reading: nothing is read for who has that already.
     revision: Callable[[Ask], str] | None = None
     # For a reply that is made of what is in memory.

@@ -10,8 +10,10 @@ from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.errors import BadRequestError
 from services.scheduler.http import replies
 from services.scheduler.http.asks import (
+    START_INDEX_MAX,
     Extra,
     InstanceFilter,
+    Pagination,
     QueryOrchestrations,
     StartOrchestration,
 )
@@ -38,11 +40,11 @@ _PATH: Final = "/v1/taskhubs/orchestrations"
 async def _query(ask: Ask) -> Reply:
     body: QueryOrchestrations = ask.body
     sort = _sort(body)
-    after = _after(body.pagination.cursor, sort)
+    after, skipped = _after(body.pagination, sort)
     asked = _filter(body.filter)
 
     def read(connection: sqlite3.Connection) -> Reply:
-        return _List(connection, body, asked, sort).reply(after)
+        return _List(connection, body, asked, sort).reply(after, skipped)
 
     return await ask.hub.read(read)
 
@@ -58,24 +60,26 @@ class _List:
         sort: Sort,
     ) -> None:
         self._connection = connection
-        self._pagination = body.pagination
+        self._size = body.pagination.count
         self._fields = frozenset(body.fields)
         self._filter = asked
         self._sort = sort
         self._listing = Listing(connection, asked, sort)
 
-    def reply(self, after: Key | None) -> Reply:
-        """The page after a key."""
-        skipped = self._pagination.start_index
-        page = self._listing.page(after, skipped + self._pagination.count)
+    def reply(self, after: Key | None, skipped: int) -> Reply:
+        """The page so many rows after a key."""
+        page = self._listing.page(after, skipped + self._size)
         rows, behind = self._rows(page, skipped)
+        # Where it was looked for long enough before its first row, the next page skips the rest.
+        left = max(skipped - len(page.keys), 0)
+        cursor = None if behind is None else token(_label(self._sort), *behind, left).value
         numbers, _entities = counts(self._connection.execute(SQL["counts"]).fetchall())
         total = self._total(numbers)
         names = self._connection.execute(SQL["names"], {"limit": _NAMES_MAX})
         rest = {
             "totalCount": total.number,
             "totalIsExact": total.is_exact,
-            "nextCursor": None if behind is None else token(_label(self._sort), *behind).value,
+            "nextCursor": cursor,
             "counts": numbers,
             "names": [name for (name,) in names],
         }
@@ -133,14 +137,20 @@ def _label(sort: Sort) -> str:
     return f"{sort.column.value} {'DESCENDING' if sort.descending else 'ASCENDING'}"
 
 
-def _after(cursor: str | None, sort: Sort) -> Key | None:
-    """The key in a cursor; raises `BadRequestError` for one of another sort, or none of ours."""
-    read = position(cursor or "", (str, *sort.key_types), what="cursor")
+def _after(asked: Pagination, sort: Sort) -> tuple[Key | None, int]:
+    """Where a page begins: behind a key, and so many rows on.
+
+    Raises `BadRequestError` for a cursor of another sort, or none of ours.
+    """
+    read = position(asked.cursor or "", (str, *sort.key_types, int), what="cursor")
     if read is None:
-        return None
-    if read[0] != _label(sort):
-        raise BadRequestError(f"Invalid cursor: it belongs to the sort {read[0]}")
-    return tuple(read[1:])
+        return None, asked.start_index
+    label, *key, skipped = read
+    if label != _label(sort):
+        raise BadRequestError(f"Invalid cursor: it belongs to the sort {label}")
+    if not 0 <= skipped <= START_INDEX_MAX:
+        raise BadRequestError("Invalid cursor: it is of no list")
+    return tuple(key), skipped
 
 
 def _filter(asked: InstanceFilter) -> Filter:
@@ -200,5 +210,6 @@ OPERATIONS: Final = (
         answer=_start,
         gives=replies.Started,
         status=201,
+        makes_hub=True,
     ),
 )

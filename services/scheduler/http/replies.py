@@ -159,7 +159,7 @@ class Purged(Model):
 
 
 class PurgedByFilter(Purged):
-    """And whether that is all that the filter shows; it stops after 20 s."""
+    """And whether that is all that the filter shows; it stops after 10 s."""
 
     is_complete: bool
 
@@ -277,4 +277,5 @@ class WorkerList(Model):
     """Workers, and work that waits for one."""
 
     workers: list[Worker]
-    waiting: list[WaitingWork]
+    waiting: list[WaitingWork] = Field(description="the 200 names of which most waits")
+    waiting_more: int = Field(description="names beside those")

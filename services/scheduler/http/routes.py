@@ -20,6 +20,9 @@ from services.scheduler.http.operations import Operation, encoded
 from services.scheduler.hub.hubs import TaskHubs
 from services.shared.web import EncodedPaths, Guard
 
+# Probes and scrapers call a service by a name of their own. The ping is none of them: it may make a
+# task hub.
+_OPEN_PATHS: Final = ("/healthz", "/metrics")
 # In the order of the routes: what is named goes before `{instanceId}`.
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *task_hubs.OPERATIONS,
@@ -61,7 +64,10 @@ def application(hubs: TaskHubs, calls: Calls, hosts: Sequence[str] = ()) -> Star
             Route("/openapi.json", openapi),
             *routes_of(hubs, OPERATIONS),
         ],
-        middleware=[Middleware(Guard, hosts=hosts), Middleware(EncodedPaths)],
+        middleware=[
+            Middleware(Guard, hosts=hosts, open_paths=_OPEN_PATHS),
+            Middleware(EncodedPaths),
+        ],
         exception_handlers={HTTPException: refuse_unrouted},
     )
     app.router.redirect_slashes = False

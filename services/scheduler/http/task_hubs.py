@@ -1,6 +1,7 @@
 """The task hubs, and the workers of one of them with the work that waits for them."""
 
 import asyncio
+import heapq
 from typing import Any, Final
 
 from services.scheduler.dispatch.items import Kind
@@ -12,6 +13,8 @@ from services.scheduler.hub.opened import OpenHub
 from services.scheduler.store.rows import micros
 from services.scheduler.store.statements import SQL
 
+# Names come from whoever schedules work: there may be as many as there are orchestrations.
+_WAITING_MAX: Final = 200
 _PLURALS: Final = {
     Kind.ORCHESTRATION: "Orchestrations",
     Kind.ACTIVITY: "Activities",
@@ -38,6 +41,8 @@ def _revision(ask: Ask) -> str:
 
 async def _workers(ask: Ask) -> Reply:
     dispatcher = ask.hub.dispatcher
+    names = dispatcher.waiting_names()
+    shown = heapq.nlargest(_WAITING_MAX, names.items(), key=lambda waiting: waiting[1])
     waiting: list[Json] = [
         {
             "kind": kind.name.lower(),
@@ -48,19 +53,18 @@ async def _workers(ask: Ask) -> Reply:
                 stream.terms.accepts(kind, name, version) for stream in dispatcher.streams
             ),
         }
-        for (kind, name, version), number in dispatcher.waiting_names().items()
+        for (kind, name, version), number in shown
     ]
     waiting.sort(key=lambda work: (work["kind"], work["name"], work["version"] or ""))
     workers = [_worker(stream) for stream in dispatcher.streams]
-    return reply({"workers": workers, "waiting": waiting})
+    more = len(names) - len(shown)
+    return reply({"workers": workers, "waiting": waiting, "waitingMore": more})
 
 
 def _worker(stream: WorkerStream) -> Json:
     shown: Json = {
         "workerId": stream.terms.worker_id,
-        "connectedAt": None
-        if stream.connected_at is None
-        else time_of(micros(stream.connected_at)),
+        "connectedAt": time_of(micros(stream.connected_at)),
     }
     for kind, plural in _PLURALS.items():
         shown[f"active{plural}Count"] = stream.in_air[kind]

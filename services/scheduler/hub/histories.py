@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError, InstanceNotFoundError, NotFoundError
 from services.scheduler.hub.wire import event_slices
@@ -21,8 +23,9 @@ class Position:
 
     index: int = 0
     turn: int = 0
-    # In its turn.
+    # In its turn: how many events are before it, and how many bytes.
     offset: int = 0
+    byte: int = 0
 
 
 class History:
@@ -42,30 +45,40 @@ class History:
     def size(self, start: Position) -> tuple[int, Position]:
         """How many events there are, and where the next one will stand.
 
-        Raises `BadRequestError` for a start that is none: a rewind has replaced the history.
+        Raises `BadRequestError` for a start that is none: the history has been replaced.
         """
         values = {"instance": self._seq, "turn": start.turn}
         total, before, turns = self._connection.execute(SQL["history_size"], values).fetchone()
         if start.index != before + start.offset or start.index > total:
-            raise BadRequestError("Invalid cursor: the history has been replaced since")
+            raise _replaced()
         return total, Position(index=total, turn=turns)
 
-    def events(self, start: Position) -> Iterator[tuple[Position, pb.HistoryEvent]]:
-        """The events from a position on."""
-        index, offset, turn = start.index, start.offset, start.turn - 1
+    def events(self, start: Position) -> Iterator[tuple[Position, int, pb.HistoryEvent]]:
+        """The events from a position on, with their bytes; a turn is read once it is reached.
+
+        Raises `BadRequestError` for a start between events: the history has been replaced.
+        """
+        try:
+            yield from self._events(start)
+        except (IndexError, DecodeError) as error:
+            if start.byte:
+                raise _replaced() from error
+            raise
+
+    def _events(self, start: Position) -> Iterator[tuple[Position, int, pb.HistoryEvent]]:
+        index, offset, byte, turn = start.index, start.offset, start.byte, start.turn - 1
         while True:
             values = (self._seq, turn, _TURNS_A_READ)
             rows = self._connection.execute(SQL["history_after"], values)
             is_last = True
-            for turn, _events, chunk in rows:
+            for turn, _number, chunk in rows:
                 is_last = False
-                for place, event in enumerate(
-                    itertools.islice(event_slices(chunk), offset, None), offset
-                ):
-                    position = Position(index=index, turn=turn, offset=place)
-                    yield position, pb.HistoryEvent.FromString(event)
+                for at, event in event_slices(chunk, byte):
+                    position = Position(index=index, turn=turn, offset=offset, byte=at)
+                    yield position, len(event), pb.HistoryEvent.FromString(event)
                     index += 1
-                offset = 0
+                    offset += 1
+                offset = byte = 0
             if is_last:
                 return
 
@@ -77,11 +90,14 @@ class History:
                 values = (self._seq, turn)
                 (chunk,) = self._connection.execute(SQL["history_chunk"], values).fetchone()
                 slices = event_slices(chunk)
-                return pb.HistoryEvent.FromString(
-                    next(itertools.islice(slices, index - before, None))
-                )
+                _at, event = next(itertools.islice(slices, index - before, None))
+                return pb.HistoryEvent.FromString(event)
             before += events
         raise NotFoundError(f"The history has {before} events, and so none of index {index}")
+
+
+def _replaced() -> BadRequestError:
+    return BadRequestError("Invalid cursor: the history has been replaced since")
 
 
 def find(connection: sqlite3.Connection, instance_id: str) -> InstanceRow:

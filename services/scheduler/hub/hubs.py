@@ -9,6 +9,7 @@ from typing import Final
 
 from services.scheduler.clock import fresh_id, system_now
 from services.scheduler.errors import (
+    CallError,
     DataDirectoryError,
     StoppingError,
     TaskHubNotFoundError,
@@ -53,8 +54,21 @@ class TaskHubs:
         """Whether no new work is taken."""
         return self._stopping
 
+    def existing(self, name: str) -> OpenHub:
+        """The hub of a call that makes none; raises `TaskHubNotFoundError`."""
+        hub = self._open.get(name)
+        if hub is None:
+            raise TaskHubNotFoundError(name)
+        return hub
+
+    async def settle(self, name: str, error: CallError) -> None:
+        """Returns once what a refusal tells of is on the disk: a crash must not make it untrue."""
+        hub = self._open.get(name)
+        if hub is not None and error.tells_of_state:
+            await hub.hub.durable()
+
     def find(self, name: str) -> OpenHub:
-        """The hub of a call; raises `TaskHubNotFoundError`."""
+        """The hub of a call, made at its first use; raises `TaskHubNotFoundError`."""
         hub = self._open.get(name)
         if hub is not None:
             return hub

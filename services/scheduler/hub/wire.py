@@ -27,12 +27,13 @@ def events_in(chunk: bytes) -> Sequence[pb.HistoryEvent]:
     return pb.OrchestratorRequest.FromString(chunk).pastEvents
 
 
-def event_slices(chunk: bytes) -> Iterator[bytes]:
-    """The bytes of each event of a stored chunk, none of them parsed."""
-    at = 0
+def event_slices(chunk: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Where each event of a stored chunk begins, and its bytes, none of them parsed."""
+    at = start
     while at < len(chunk):
+        begin = at
         length, at = _read_varint(chunk, at + 1)  # the tag of pastEvents has one byte
-        yield chunk[at : at + length]
+        yield begin, chunk[at : at + length]
         at += length
 
 

@@ -66,8 +66,7 @@ class WorkDesk:
 
     def connect(self, terms: Terms) -> WorkerStream:
         """A worker's new stream."""
-        stream = self._parts.dispatcher.connect(terms)
-        stream.connected_at = self._parts.now()
+        stream = self._parts.dispatcher.connect(terms, self._parts.now())
         self.pump_when_durable()
         return stream
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind, Prepared, Work
 from services.scheduler.dispatch.streams import Filter, Terms, WorkerStream
+from tests.unit.engine.given import NOW
 
 ROOMY = 100
 
@@ -77,7 +78,7 @@ class Recorder:
 
     def connect(self, asked: Terms | None = None) -> WorkerStream:
         """A worker that connects and is given what there is."""
-        stream = self.dispatcher.connect(asked or terms())
+        stream = self.dispatcher.connect(asked or terms(), NOW)
         self.dispatcher.pump()
         return stream
 

@@ -7,6 +7,7 @@ from services.scheduler.dispatch.items import Kind, Work, activity_of
 from services.scheduler.engine.protos import pb
 from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of
 from tests.unit.dispatch.virtual_time import in_virtual_time
+from tests.unit.engine.given import NOW
 
 
 @in_virtual_time
@@ -208,7 +209,7 @@ async def test_the_open_streams_are_those_that_have_not_been_disconnected() -> N
 @in_virtual_time
 async def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
     dispatcher = Dispatcher(run_id="run")
-    dispatcher.connect(terms())
+    dispatcher.connect(terms(), NOW)
     dispatcher.pump()
     dispatcher.offer(activity(1))
     with pytest.raises(NotImplementedError):

@@ -10,6 +10,7 @@ from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError
 from tests.unit.dispatch.recorder import terms
 from tests.unit.dispatch.virtual_time import in_virtual_time
+from tests.unit.engine.given import NOW
 
 FILTERED = pb.GetWorkItemsRequest(
     workItemFilters=pb.WorkItemFilters(
@@ -104,7 +105,7 @@ def test_names_and_versions_match_exactly_and_entity_names_in_lower_case(
 
 @in_virtual_time
 async def test_a_stream_sends_in_order_and_ends_when_all_is_sent() -> None:
-    stream = WorkerStream(terms())
+    stream = WorkerStream(terms(), NOW)
     stream.send(b"1")
     stream.send(b"2")
     stream.close()
@@ -113,7 +114,7 @@ async def test_a_stream_sends_in_order_and_ends_when_all_is_sent() -> None:
 
 @in_virtual_time
 async def test_who_waits_for_a_stream_is_woken_by_what_is_sent_and_by_its_end() -> None:
-    stream = WorkerStream(terms())
+    stream = WorkerStream(terms(), NOW)
     first = asyncio.ensure_future(stream.next())
     await asyncio.sleep(0)
     assert not first.done()
@@ -127,7 +128,7 @@ async def test_who_waits_for_a_stream_is_woken_by_what_is_sent_and_by_its_end() 
 
 @in_virtual_time
 async def test_a_wait_that_was_cancelled_loses_nothing() -> None:
-    stream = WorkerStream(terms())
+    stream = WorkerStream(terms(), NOW)
     waiting = asyncio.ensure_future(stream.next())
     await asyncio.sleep(0)
     waiting.cancel()

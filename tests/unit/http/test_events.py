@@ -160,7 +160,7 @@ def test_events_are_cut_out_of_a_stored_chunk_without_reading_the_others(
     originals: list[pb.HistoryEvent],
 ) -> None:
     chunk = history_chunk(originals)
-    assert [pb.HistoryEvent.FromString(part) for part in event_slices(chunk)] == originals
+    assert [pb.HistoryEvent.FromString(part) for _at, part in event_slices(chunk)] == originals
     assert list(events_in(chunk)) == originals
 
 
@@ -168,5 +168,7 @@ def test_events_are_cut_out_of_a_stored_chunk_without_reading_the_others(
 def test_an_event_of_any_size_is_cut_out_whole(size: int) -> None:
     raised = pb.EventRaisedEvent(name="e", input=StringValue(value="x" * size))
     originals = [event(eventRaised=raised), event(3)]
-    parts = [pb.HistoryEvent.FromString(part) for part in event_slices(history_chunk(originals))]
+    parts = [
+        pb.HistoryEvent.FromString(part) for _at, part in event_slices(history_chunk(originals))
+    ]
     assert parts == originals

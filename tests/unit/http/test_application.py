@@ -1,0 +1,229 @@
+"""The management API on a real task hub: what does not show from outside, or not soon enough."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+
+from services.scheduler.dispatch.streams import Terms
+from services.scheduler.edge.methods import UNARY
+from services.scheduler.edge.service import TaskHubService
+from services.scheduler.engine.protos import StringValue, pb
+from services.scheduler.http import bulk
+from services.scheduler.http.routes import application
+from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.wire import history_chunk
+from services.scheduler.store import listing
+from services.scheduler.store.database import DataDirectory, open_writer
+from services.scheduler.store.store import Store
+from tests.store.loops import on_a_loop
+from tests.unit.engine.given import EXECUTION, NOW, event, started
+
+ORCHESTRATIONS = "/v1/taskhubs/orchestrations"
+MIB = 1024 * 1024
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, *names: str, dynamic: bool = False
+) -> AsyncIterator[tuple[TaskHubs, httpx.AsyncClient]]:
+    failures: list[BaseException] = []
+    hubs = TaskHubs(DataDirectory(folder), names, dynamic=dynamic, on_failure=failures.append)
+    transport = httpx.ASGITransport(application(hubs, {}))
+    headers = {"x-taskhub": "default"}
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://localhost", headers=headers
+    ) as client:
+        yield hubs, client
+    hubs.close()
+    assert failures == []
+
+
+@on_a_loop
+async def test_only_a_start_or_a_signal_makes_a_dynamic_hub(tmp_path: Path) -> None:
+    async with served(tmp_path, dynamic=True) as (hubs, client):
+        for number, path in enumerate(("workers", "orchestrations/a", "entities/@e@k")):
+            headers = {"x-taskhub": f"other-{number}"}
+            answer = await client.get(f"/v1/taskhubs/{path}", headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+        queried = await client.post(f"{ORCHESTRATIONS}/query", json={})
+        assert queried.status_code == 404
+        assert hubs.opened == ()
+        begun = await client.post(ORCHESTRATIONS, json={"name": "echo"})
+        assert begun.status_code == 201
+        signal = {"operation": "add"}
+        path = "/v1/taskhubs/entities/@e@k/signal"
+        sent = await client.post(path, json=signal, headers={"x-taskhub": "second"})
+        assert sent.status_code == 202
+        assert sorted(hub.name for hub in hubs.opened) == ["default", "second"]
+
+
+@on_a_loop
+async def test_a_refusal_leaves_after_the_commit_that_it_rests_on(tmp_path: Path) -> None:
+    async with served(tmp_path, "default") as (hubs, client):
+        (hub,) = hubs.opened
+
+        async def commits_at_answer(body: Any) -> tuple[int, int]:
+            answer = await client.post(ORCHESTRATIONS, json=body)
+            return answer.status_code, hub.commit_counts.commits
+
+        body = {"name": "echo", "instanceId": "a"}
+        before = hub.commit_counts.commits
+        (first, _), (second, at_refusal) = await asyncio.gather(
+            commits_at_answer(body), commits_at_answer(body)
+        )
+        assert (first, second) == (201, 409)
+        assert at_refusal > before
+
+
+class Context:
+    """What a unary call of gRPC needs of its context."""
+
+    def __init__(self, hubs: TaskHubs) -> None:
+        self._hubs = hubs
+        self.refusals: list[tuple[grpc.StatusCode, int]] = []
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """The hub that is meant."""
+        return (("taskhub", "default"),)
+
+    async def abort(self, code: grpc.StatusCode, _text: str) -> None:
+        """Notes when it is refused."""
+        (hub,) = self._hubs.opened
+        self.refusals.append((code, hub.commit_counts.commits))
+
+
+@on_a_loop
+async def test_a_refusal_of_grpc_leaves_after_that_commit_too(tmp_path: Path) -> None:
+    async with served(tmp_path, "default") as (hubs, _client):
+        (hub,) = hubs.opened
+        start = TaskHubService(hubs)._unary  # noqa: SLF001 - the wire around it has its own pace
+        request = pb.CreateInstanceRequest(instanceId="a", name="echo")
+
+        serve = start("StartInstance", *UNARY["StartInstance"])
+        context: Any = Context(hubs)
+        before = hub.commit_counts.commits
+        payload = request.SerializeToString()
+        outcomes = await asyncio.gather(
+            serve(payload, context), serve(payload, context), return_exceptions=True
+        )
+        assert isinstance(outcomes[1], Exception)
+        ((code, commits),) = context.refusals
+        assert code is grpc.StatusCode.ALREADY_EXISTS
+        assert commits > before
+
+
+@on_a_loop
+async def test_a_page_of_a_history_reads_8_mebibytes_however_little_it_shows(
+    tmp_path: Path,
+) -> None:
+    large = pb.EventRaisedEvent(name="e", input=StringValue(value="x" * 900_000))
+    with closing(open_writer(tmp_path / "default.db")) as writer:
+        store = Store(writer, NOW)
+        seq = store.add_instance(started(), NOW, None)
+        for turn in range(2):
+            events = [event(n, eventRaised=large) for n in range(15)]
+            store.append_history(seq, turn, len(events), history_chunk(events))
+    async with served(tmp_path, "default") as (_hubs, client):
+        path = f"{ORCHESTRATIONS}/order-1/executions/{EXECUTION}/history"
+        parameters: dict[str, Any] = {"payloadChars": 0, "count": 1_000}
+        shown, sizes = [], []
+        while True:
+            page = (await client.get(path, params=parameters)).json()
+            shown += [one["index"] for one in page["events"]]
+            sizes.append(len(page["events"]))
+            if page["nextCursor"] is None:
+                break
+            parameters["cursor"] = page["nextCursor"]
+        assert shown == list(range(30))
+        assert sizes == [9, 9, 9, 3]
+
+
+@on_a_loop
+async def test_a_page_that_ends_before_its_first_row_skips_the_rest_later(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "COUNTED_MAX", 5)
+        patch.setattr(listing, "WINDOW", 2)
+        patch.setattr(listing, "TESTED_MAX", 20)
+        async with served(tmp_path, "default") as (_hubs, client):
+            for number in range(120):
+                body = {"name": "abc"[number % 3], "instanceId": f"{number % 2}-{number:03d}"}
+                await client.post(ORCHESTRATIONS, json=body)
+            asked = {"filter": {"instanceIdPrefix": "1-", "updatedFrom": "2020-01-01T00:00:00Z"}}
+            # By name, so that no index decides it.
+            asked["sort"] = [{"column": "NAME"}]  # type: ignore[assignment]
+
+            async def ids(**pagination: Any) -> list[str]:
+                found: list[str] = []
+                while True:
+                    body = asked | {"pagination": pagination}
+                    page = (await client.post(f"{ORCHESTRATIONS}/query", json=body)).json()
+                    found += [row["instanceId"] for row in page["orchestrations"]]
+                    if page["nextCursor"] is None:
+                        return found
+                    pagination = {"count": 7, "cursor": page["nextCursor"]}
+
+            everything = await ids(count=7)
+            assert len(everything) == 60
+            for skipped in (1, 8, 25, 59, 60):
+                assert await ids(count=7, startIndex=skipped) == everything[skipped:]
+
+
+@on_a_loop
+async def test_waiting_names_are_shown_up_to_a_bound(tmp_path: Path) -> None:
+    async with served(tmp_path, "default") as (hubs, client):
+        (hub,) = hubs.opened
+        for number in range(230):
+            hub.hub.start(pb.CreateInstanceRequest(name=f"n{number:03d}"))
+        for _ in range(3):
+            hub.hub.start(pb.CreateInstanceRequest(name="zz"))
+        await hub.hub.durable()
+        shown = (await client.get("/v1/taskhubs/workers")).json()
+        assert (len(shown["waiting"]), shown["waitingMore"]) == (200, 31)
+        assert shown["waiting"][-1]["name"] == "zz"
+        assert shown["waiting"][-1]["count"] == 3
+        hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+        await hub.hub.durable()
+        (worker,) = (await client.get("/v1/taskhubs/workers")).json()["workers"]
+        assert worker["connectedAt"].endswith("Z")
+
+
+@on_a_loop
+async def test_an_etag_is_short_however_many_hubs_there_are(tmp_path: Path) -> None:
+    async with served(tmp_path, *(f"hub-{n}" for n in range(12))) as (hubs, client):
+        tags = []
+        for _ in range(2):
+            tags.append((await client.get("/v1/taskhubs")).headers["etag"])
+            hub = hubs.opened[7]
+            hub.hub.start(pb.CreateInstanceRequest(name="echo"))
+            await hub.hub.durable()
+        assert max(map(len, tags)) < 50
+        assert tags[0] != tags[1]
+
+
+@on_a_loop
+async def test_a_purge_by_filter_says_in_time_that_there_is_more(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "_PURGE_SECONDS", 0)
+        async with served(tmp_path, "default") as (hubs, client):
+            (hub,) = hubs.opened
+            for number in range(150):
+                hub.hub.start(pb.CreateInstanceRequest(instanceId=f"{number}", name="echo"))
+                hub.hub.terminate(pb.TerminateRequest(instanceId=f"{number}"))
+            await hub.hub.durable()
+            path = f"{ORCHESTRATIONS}/purge"
+            content = json.dumps({"filter": {}})
+            headers = {"content-type": "application/json"}
+            told = [
+                (await client.request("DELETE", path, content=content, headers=headers)).json()
+                for _ in range(2)
+            ]
+    assert told == [
+        {"purged": 100, "isComplete": False}, {"purged": 50, "isComplete": True},
+    ]  # fmt: skip
