@@ -9,9 +9,10 @@ from google.protobuf.json_format import ParseDict
 
 from scripts.local_stack import LocalStack
 from services.scheduler.engine.protos import pb
+from services.scheduler.hub.cursors import token
 from tests.conformance.hub import Hub
 from tests.e2e.conftest import StackMaker
-from tests.e2e.management import Api, api_of
+from tests.e2e.management import Api, api_of, refusal_of
 from tests.e2e.management_programs import ran, served
 
 
@@ -128,6 +129,44 @@ def test_the_history_of_an_execution_that_is_over_is_not_found(api: Api, hub: Hu
     assert (status, code) == (404, "NOT_FOUND")
     present = api.ask("getOrchestration", instance_id)["executionId"]
     assert f"the present one is {present}" in message
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ((-1, 0, 0, 0), "of no history"), ((0, 0, 0, -1), "of no history"),
+        ((5, 9, 0, 0), "replaced"), ((0, 0, 9, 0), "replaced"),
+        ((1, 0, 1, 2**40), None),
+    ],
+)  # fmt: skip
+def test_a_place_that_there_is_not_in_a_history_is_told(
+    api: Api, place: tuple[int, ...], says: str | None
+) -> None:
+    instance_id = api.start("echo", scheduledStartAt="2099-01-01T00:00:00Z")
+    api.ask("addHistory", instance_id, body={"executionTerminated": {}})
+    execution_id = api.ask("getOrchestration", instance_id)["executionId"]
+    parameters = {"cursor": token(execution_id, *place).value}
+    answer = api.call("getHistory", instance_id, execution_id, parameters=parameters)
+    if says is None:
+        assert answer.json()["events"] == []
+    else:
+        status, code, message = refusal_of(answer)
+        assert (status, code) == (400, "INVALID_ARGUMENT")
+        assert says in message
+
+
+def test_a_cursor_belongs_to_its_execution(api: Api) -> None:
+    cursors = []
+    for _ in range(2):
+        instance_id = api.start("echo", scheduledStartAt="2099-01-01T00:00:00Z")
+        api.ask("addHistory", instance_id, body={"executionTerminated": {}})
+        execution_id = api.ask("getOrchestration", instance_id)["executionId"]
+        cursors.append((execution_id, api.history(instance_id)["endCursor"]))
+    (before, cursor), (present, _cursor) = cursors
+    parameters = {"cursor": cursor}
+    refused = api.refused("getHistory", instance_id, present, parameters=parameters)
+    assert refused[:2] == (400, "INVALID_ARGUMENT")
+    assert f"it belongs to the execution '{before}'" in refused[2]
 
 
 # Lists

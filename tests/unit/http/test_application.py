@@ -74,6 +74,7 @@ async def test_a_refusal_leaves_after_the_commit_that_it_rests_on(tmp_path: Path
             return answer.status_code, hub.commit_counts.commits
 
         body = {"name": "echo", "instanceId": "a"}
+        await hub.hub.durable()
         before = hub.commit_counts.commits
         (first, _), (second, at_refusal) = await asyncio.gather(
             commits_at_answer(body), commits_at_answer(body)
@@ -108,6 +109,7 @@ async def test_a_refusal_of_grpc_leaves_after_that_commit_too(tmp_path: Path) ->
 
         serve = start("StartInstance", *UNARY["StartInstance"])
         context: Any = Context(hubs)
+        await hub.hub.durable()
         before = hub.commit_counts.commits
         payload = request.SerializeToString()
         outcomes = await asyncio.gather(
@@ -155,9 +157,11 @@ async def test_a_page_that_ends_before_its_first_row_skips_the_rest_later(tmp_pa
             for number in range(120):
                 body = {"name": "abc"[number % 3], "instanceId": f"{number % 2}-{number:03d}"}
                 await client.post(ORCHESTRATIONS, json=body)
-            asked = {"filter": {"instanceIdPrefix": "1-", "updatedFrom": "2020-01-01T00:00:00Z"}}
             # By name, so that no index decides it.
-            asked["sort"] = [{"column": "NAME"}]  # type: ignore[assignment]
+            asked: dict[str, Any] = {
+                "filter": {"instanceIdPrefix": "1-", "updatedFrom": "2020-01-01T00:00:00Z"},
+                "sort": [{"column": "NAME"}],
+            }
 
             async def ids(**pagination: Any) -> list[str]:
                 found: list[str] = []
