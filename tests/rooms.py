@@ -4,13 +4,12 @@ from typing import Final
 
 from xdist.scheduler import LoadScopeScheduling
 
-# What takes longest begins, so that no process has it left when the others are done.
-_FIRST: Final = ("tests/compose/", "tests/browser/", "tests/e2e/test_poison", "tests/simulation/")
-# What shares an engine, or a browser with its stack; and those two one after the other: Chromium
-# breaks off what it loads whenever a network of the machine comes or goes, such as Docker's.
-_MACHINE: Final = ("tests/compose/", "tests/browser/")
+_ENGINE: Final = "tests/compose/"
+_BROWSER: Final = "tests/browser/"
 # Minutes of waiting, and nothing shared.
-_ALONE: Final = ("tests/e2e/test_poison",)
+_ALONE: Final = "tests/e2e/test_poison"
+# What takes longest begins, so that no process has it left when the others are done.
+_FIRST: Final = (_ENGINE, _BROWSER, _ALONE, "tests/simulation/")
 
 
 def rank(nodeid: str) -> int:
@@ -19,9 +18,17 @@ def rank(nodeid: str) -> int:
 
 
 class InRooms(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """Deals out whole modules, but for the exceptions above."""
+    """Deals out whole modules; what shares an engine is one, and so is the slow test on its own.
+
+    The browser's tests come after the engine's where there are both: Chromium breaks off what it
+    loads whenever a network of the machine comes or goes, such as Docker's.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(_MACHINE):
-            return "machine"
+        if nodeid.startswith(_ENGINE) or (nodeid.startswith(_BROWSER) and self._has_engine()):
+            return _ENGINE
         return nodeid if nodeid.startswith(_ALONE) else nodeid.partition("::")[0]
+
+    def _has_engine(self) -> bool:
+        # Sorted by rank, so it would be the first.
+        return bool(self.collection) and self.collection[0].startswith(_ENGINE)

@@ -67,6 +67,7 @@ def test_a_count_leads_to_what_it_counts_and_back(page: Page, word: str) -> None
 def test_counts_together_show_several_statuses(page: Page) -> None:
     page.goto(LIST)
     count_of(page, "Failed").click()
+    expect(chips(page)).to_have_text(["Failed"])
     count_of(page, "Terminated").click(modifiers=["Shift"])
     expect(chips(page)).to_have_text(["Failed", "Terminated"])
     expect(rows(page)).to_have_count(MUSEUM_ROOTS["Failed"] + MUSEUM_ROOTS["Terminated"])
