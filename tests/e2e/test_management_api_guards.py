@@ -167,10 +167,7 @@ BAD_QUERIES: list[tuple[Any, str]] = [
         {"pagination": {"cursor": token("LAST_UPDATED_AT DESCENDING", 1, 1, 0).value}},
         "belongs to the sort",
     ),
-    (
-        {"pagination": {"cursor": token("CREATED_AT ASCENDING", 1, 1, 0).value}},
-        "belongs to the sort",
-    ),
+    ({"pagination": {"cursor": token("CREATED_AT ASCENDING", 1, 1, 0).value}}, "to the sort"),
     ({"pagination": {"cursor": token("CREATED_AT DESCENDING", 1, 1, -1).value}}, "of no list"),
     ({"pagination": {"cursor": token("CREATED_AT DESCENDING", 1, 1, 10_001).value}}, "of no list"),
     ({"sort": [{"column": "COLOUR"}]}, "sort.0.column"),

@@ -54,7 +54,7 @@ async def test_only_a_start_or_a_signal_makes_a_dynamic_hub(tmp_path: Path) -> N
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
         queried = await client.post(f"{ORCHESTRATIONS}/query", json={})
         assert queried.status_code == 404
-        assert hubs.opened == ()
+        assert [hub.name for hub in hubs.opened] == []
         begun = await client.post(ORCHESTRATIONS, json={"name": "echo"})
         assert begun.status_code == 201
         signal = {"operation": "add"}
