@@ -30,6 +30,34 @@ test("texts with quotes, brackets and backslashes stay in one piece", () => {
   assert.deepEqual(JSON.parse(pretty(text)), JSON.parse(text));
 });
 
+test("escapes of what can be read are written out", () => {
+  assert.equal(pretty(String.raw`{"\uae40":"\uae40\ubbfc\uc900"}`), '{\n  "김": "김민준"\n}');
+  assert.equal(pretty(String.raw`"\ud83d\ude00 \u2764\ufe0f caf\u00e9"`), '"😀 ❤️ café"');
+  assert.equal(pretty(String.raw`"\ud83d\udc69\u200d\ud83d\udcbb"`), '"👩‍💻"');
+  assert.equal(pretty(String.raw`"\u6771\u3000\u4eac"`), '"東　京"');
+});
+
+test("escapes of what cannot be seen, or would mislead, stay as they are", () => {
+  const escapes = [
+    ...["\\u0000", "\\u001B", "\\u007f", "\\u0022", "\\u005C", "\\n", "\\\\"],
+    ...["\\ud83d", "\\udE00", "\\ude00\\ud83d", "\\u202e", "\\u2066", "\\u200f", "\\u061c"],
+    ...["\\u200b", "\\u200d", "\\ufeff", "\\u3164", "\\u00a0", "\\u2028", "\\ue000", "\\ufe0f"],
+  ];
+  for (const escape of escapes) assert.equal(pretty(`"a${escape}b"`), `"a${escape}b"`, escape);
+});
+
+test("a backslash that is written as one begins no escape", () => {
+  const text = String.raw`"\\uae40 \\\uae40"`;
+  assert.equal(pretty(text), String.raw`"\\uae40 \\김"`);
+  assert.equal(JSON.parse(pretty(text)), JSON.parse(text));
+});
+
+test("a search finds what is shown", () => {
+  const shown = pretty(String.raw`["\uae40\ubbfc\uc900"]`);
+  assert.equal(search(shown, "민준").length, 1);
+  assert.equal(search(shown, "ubbfc").length, 0);
+});
+
 test("what is no JSON is not indented", () => {
   assert.equal(pretty("hello"), null);
   assert.equal(pretty(""), null);

@@ -4,7 +4,13 @@ import { test } from "node:test";
 import { failedStep } from "../js/instance/failure_path.js";
 import { HistoryRows } from "../js/instance/history_rows.js";
 import { partsOf, payloadOf, payloadRows } from "../js/instance/payload_items.js";
-import { ROWS_MAX, autoExpanded, flatten, parentOf } from "../js/instance/timeline_rows.js";
+import {
+  ROWS_MAX,
+  autoExpanded,
+  flatten,
+  parentOf,
+  signatureOf,
+} from "../js/instance/timeline_rows.js";
 import {
   branch,
   child,
@@ -98,6 +104,17 @@ test("few children are opened by themselves, many are not", () => {
   assert.equal(autoExpanded("root", main).length, 2);
   const many = [1, 2, 3, 4].map((id) => child(1, id, "batch", `m:${id}`));
   assert.deepEqual(autoExpanded("root", model(turn(0), started(0), ...many)), []);
+});
+
+test("a row that is concluded begins anew in each turn, others stay", () => {
+  const { root, find } = tree();
+  const [first, step] = flatten(root, new Set(["root"]), find);
+  assert.equal(signatureOf(step, root), signatureOf({ ...step }, root));
+  const later = { ...step, step: { ...step.step, start: step.step.start + 5 } };
+  assert.notEqual(signatureOf(later, root), signatureOf(step, root));
+  const failed = { ...root, status: "ORCHESTRATION_STATUS_FAILED" };
+  assert.notEqual(signatureOf(first, failed), signatureOf(first, root));
+  assert.equal(signatureOf(undefined, root), "");
 });
 
 const rowsOf = (...events) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { HistoryModel } from "../js/instance/events.js";
 import { layOut } from "../js/instance/sequence_layout.js";
 import { spreadOf } from "../js/instance/sequence_calls.js";
 import { sequenceOf } from "../js/instance/sequence_model.js";
@@ -55,6 +56,16 @@ test("a call is an arrow there and an arrow back", () => {
       [1, 2],
     ],
   );
+});
+
+test("a fan-out may be larger than what a function takes", () => {
+  const count = 200_000;
+  const loaded = new HistoryModel();
+  const events = Array.from({ length: count }, (_, at) => task(3 + (at % 7), at + 1, "order"));
+  loaded.add([turn(0), started(0), ...events].map((event, index) => ({ ...event, index })));
+  const [, call] = draw(loaded).messages;
+  assert.equal(call.label, "order × 200,000");
+  assert.equal(call.time, loaded.steps[0].start);
 });
 
 test("a fan-out is one arrow with its number and its spread, and opens", () => {

@@ -18,7 +18,8 @@ export function tellConnection(detail) {
 /**
  * Calls `look` again and again. Returns what asks at once, and what stops it.
  *
- * @param {(signal: AbortSignal) => Promise<unknown>} look raises `ApiError` when there is no answer
+ * @param {(signal: AbortSignal) => Promise<unknown>} look raises `ApiError` when there is no answer;
+ *   false: it had nothing to ask, which says nothing of the connection
  * @param {{everyMs?: number}} [options]
  */
 export function poll(look, { everyMs = EVERY_MS } = {}) {
@@ -36,9 +37,9 @@ export function poll(look, { everyMs = EVERY_MS } = {}) {
     clearTimeout(timer);
     busy = true;
     try {
-      await look(stopped.signal);
+      const asked = await look(stopped.signal);
       wait = everyMs;
-      tellConnection({ ok: true, message: "" });
+      if (asked !== false) tellConnection({ ok: true, message: "" });
     } catch (error) {
       if (stopped.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;

@@ -38,14 +38,10 @@ function bindMenus() {
 
 /** @param {Element} button */
 async function copy(button) {
-  const { toast } = await import("./toasts.js");
+  const [{ toast }, { copyText }] = await Promise.all([import("./toasts.js"), import("./clipboard.js")]);
   const { copy: text, copyFrom } = /** @type {HTMLElement} */ (button).dataset;
-  try {
-    await navigator.clipboard.writeText(text ?? byId(copyFrom ?? "")?.textContent ?? "");
-    toast("Copied");
-  } catch {
-    toast("The browser does not let this page copy", { bad: true });
-  }
+  if (await copyText(text ?? byId(copyFrom ?? "")?.textContent ?? "")) toast("Copied");
+  else toast("The browser does not let this page copy", { bad: true });
 }
 
 /** @param {MouseEvent} event */

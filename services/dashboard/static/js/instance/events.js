@@ -99,7 +99,7 @@ export class HistoryModel {
   /** @param {Step[]} timers that were taken for pauses */
   putBack(timers) {
     if (timers.length === 0) return;
-    this.steps.push(...timers);
+    for (const timer of timers) this.steps.push(timer); // not spread: there may be too many
     this.steps.sort((one, other) => one.segments[0].startIndex - other.segments[0].startIndex);
   }
 

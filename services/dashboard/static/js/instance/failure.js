@@ -27,6 +27,8 @@ export class FailurePanel {
     this.openStep = openStep;
     this.isShown = false;
     this.drawn = "";
+    /** Which failure the way down to its origin was drawn for. */
+    this.traced = "";
     this.path = el("div", { class: "fl-trail" });
     this.error = el("div", {});
     panel.append(el("div", { class: "fl-panel panel" }, this.error));
@@ -45,15 +47,17 @@ export class FailurePanel {
     const { root } = this.store;
     const failure = root.instance?.failureDetails ?? root.model?.failure;
     if (!this.isShown || !failure || root.model === null) return;
-    const drawn = `${root.executionId} ${root.isComplete}`;
-    if (drawn === this.drawn) return;
-    this.drawn = drawn;
-    const view = failureView(failure);
-    this.error.replaceChildren(view);
-    this.path.replaceChildren();
-    // Where it began is worth more than where it was reported: it stands before the stack trace.
-    view.querySelector(".fl-message")?.after(this.path);
-    if (root.isComplete) void this.drawPath(root, drawn);
+    if (root.executionId !== this.drawn) {
+      this.drawn = root.executionId;
+      const view = failureView(failure);
+      this.error.replaceChildren(view);
+      this.path.replaceChildren();
+      // Where it began is worth more than where it was reported: it stands before the stack trace.
+      view.querySelector(".fl-message")?.after(this.path);
+    }
+    if (!root.isComplete || this.traced === this.drawn) return;
+    this.traced = this.drawn;
+    void this.drawPath(root, this.drawn);
   }
 
   /** Follows the failed steps down the tree. @param {Loaded} root @param {string} drawn */

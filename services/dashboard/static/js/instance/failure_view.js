@@ -1,8 +1,8 @@
 // @ts-check
 /** A failure as elements: what, why, its inner failures, and where in the code. */
 
+import { copyText } from "../clipboard.js";
 import { button, el, icon } from "./element.js";
-import { copyText } from "./files.js";
 
 /** @typedef {import("./steps.js").Failure} Failure */
 

@@ -31,6 +31,8 @@ export class History {
     this.store = store;
     /** @type {import("./history_rows.js").Filter} */
     this.filter = { kinds: new Set(), text: "", failuresOnly: false };
+    /** What is shown: the store may hold another execution's already. */
+    this.rows = store.root.rows;
     /** @type {number[]} positions of the events that are shown */
     this.shown = [];
     /** @type {Set<number>} positions of the events that are open */
@@ -88,10 +90,9 @@ export class History {
     const { rows, executionId, isComplete, total } = this.store.root;
     if (executionId !== this.executionId) {
       this.executionId = executionId;
-      this.opened.clear();
-      this.details.clear();
-      this.list.refresh();
+      this.reset();
     }
+    this.rows = rows;
     if (!this.isShown) return;
     this.shown = rows.matching(this.filter);
     /** @type {Map<number, number>} */
@@ -112,10 +113,21 @@ export class History {
     this.list.render();
   }
 
+  /** Nothing of another execution stays. */
+  reset() {
+    this.shown = [];
+    this.opened.clear();
+    this.details.clear();
+    this.heights.clear();
+    this.active = 0;
+    this.list.setCount(0);
+    this.list.refresh();
+  }
+
   /** @param {number} at */
   create(at) {
     const index = this.shown[at];
-    const row = this.store.root.rows.rows[index];
+    const row = this.rows.rows[index];
     const origin = this.store.root.model?.start ?? row.time;
     const isOpen = this.opened.has(index);
     const { icon: name, tone } = lookOf(row);
@@ -160,6 +172,7 @@ export class History {
       view.say("Loading …");
       this.store.event(this.store.rootId, index).then(
         (event) => {
+          if (this.details.get(index) !== detail) return; // it was another execution's
           const height = DETAIL_FRAME + view.show(JSON.stringify(event)) * LINE_HEIGHT;
           this.heights.set(index, Math.min(DETAIL_HEIGHT_MAX, height));
           detail.style.setProperty("--detail", `${this.heights.get(index)}px`);

@@ -1,6 +1,7 @@
 // @ts-check
 /** The whole history as a file: page by page, so that the page holds no more than one of them. */
 
+import { ApiError } from "../api.js";
 import { saveAs } from "./files.js";
 
 /** @typedef {import("./loader.js").Store} Store */
@@ -11,14 +12,14 @@ import { saveAs } from "./files.js";
  * @param {(text: string) => void} tell
  */
 export async function downloadHistory(store, signal, tell) {
-  await store.sync();
+  const executionId = await store.sync();
   /** @type {Blob[]} */
   const parts = [new Blob(["[\n"])];
   /** @type {string | null} */
   let cursor = null;
   let done = 0;
   do {
-    const page = await store.wholePage(store.rootId, cursor, signal);
+    const page = await pageOf(store, executionId, cursor, signal);
     const text = page.events.map((event) => JSON.stringify(event)).join(",\n");
     // A Blob may live outside the page's memory; a string may not.
     if (text !== "") parts.push(new Blob([done > 0 ? ",\n" : "", text]));
@@ -29,4 +30,23 @@ export async function downloadHistory(store, signal, tell) {
   } while (cursor !== null);
   parts.push(new Blob(["\n]\n"]));
   saveAs(new Blob(parts, { type: "application/json" }), `${store.rootId}.history.json`);
+}
+
+/**
+ * A page of the execution that the download began with: two of them are no history.
+ *
+ * @param {Store} store
+ * @param {string} executionId
+ * @param {string | null} cursor
+ * @param {AbortSignal} signal
+ */
+async function pageOf(store, executionId, cursor, signal) {
+  try {
+    return await store.wholePage(executionId, cursor, signal);
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 404)) throw error;
+    throw new Error("this execution was replaced or purged meanwhile, and nothing was saved.", {
+      cause: error,
+    });
+  }
 }

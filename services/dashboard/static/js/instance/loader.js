@@ -22,9 +22,13 @@ import { HistoryRows } from "./history_rows.js";
  * @property {string | null} completedAt
  * @property {string | null} parentInstanceId
  * @property {import("./steps.js").Failure | null} [failureDetails]
+ * @property {string | null} customStatus
  * @property {number} historyEvents
  * @property {number} inputBytes
  * @property {number} outputBytes
+ *
+ * isDoubted: it has changed, others say; isGone: there is no such instance any more, which is not
+ * asked for again.
  *
  * @typedef {Branch & {
  *   instance: Instance | null,
@@ -34,6 +38,8 @@ import { HistoryRows } from "./history_rows.js";
  *   rows: HistoryRows,
  *   total: number,
  *   isComplete: boolean,
+ *   isDoubted: boolean,
+ *   isGone: boolean,
  *   loading: Promise<void> | null,
  * }} Loaded
  */
@@ -42,6 +48,8 @@ const PAGE_EVENTS = 1000;
 const AT_ONCE_MAX = 4;
 /** So many children are asked about in one round; the others have their turn in the next. */
 const WATCHED_MAX = 24;
+
+const GONE = "It is not there any more: it was purged. What had been loaded is still shown.";
 
 /** @param {string} status */
 export function isFinished(status) {
@@ -98,6 +106,8 @@ export class Store {
       rows: new HistoryRows(),
       total: 0,
       isComplete: false,
+      isDoubted: false,
+      isGone: false,
       loading: null,
     };
     this.branches.set(id, branch);
@@ -128,9 +138,11 @@ export class Store {
     if (branch.loading) return branch.loading;
     if (branch.model !== null && branch.isComplete) return Promise.resolve();
     branch.error = null;
+    branch.isGone = false;
     return this.refresh(branch).catch((error) => {
       if (!(error instanceof ApiError)) throw error;
       branch.error = error.message;
+      branch.isGone = error.status === 404;
       this.tell(id);
     });
   }
@@ -164,11 +176,13 @@ export class Store {
   async read(branch, signal) {
     const answer = await getJson(pathOf(branch.instanceId), { etag: branch.etag, signal });
     if (answer.status === 304) return;
+    branch.isGone = false;
     // The tag is the hub's: something else may have changed. Then there is nothing more to ask.
     const isSame = branch.isComplete && isUnchanged(branch.instance, answer.body);
     this.take(branch, answer.body);
     if (isSame) {
       branch.etag = answer.etag;
+      branch.isDoubted = false;
       return;
     }
     try {
@@ -180,6 +194,8 @@ export class Store {
       return;
     }
     branch.etag = answer.etag;
+    branch.isDoubted = false;
+    branch.error = null;
     branch.pending = branch.model ? pendingStep(branch.model, answer.body) : null;
     this.tell(branch.instanceId);
   }
@@ -224,19 +240,25 @@ export class Store {
     const ids = new Set([...this.watchers].flatMap((watcher) => [...watcher()]));
     const branches = [...ids].map((id) => this.branches.get(id));
     return branches.filter(
-      (branch) => branch !== undefined && branch !== this.root && !isFinished(branch.status),
+      (branch) =>
+        branch !== undefined &&
+        branch !== this.root &&
+        !branch.isGone &&
+        !isFinished(branch.status),
     );
   }
 
   /** Whether anything can still change. */
   isOpen() {
-    const { status, isComplete } = this.root;
+    const { status, isComplete, isDoubted, isGone } = this.root;
+    if (isDoubted) return true;
+    if (isGone) return false;
     return !isComplete || !isFinished(status) || this.openChildren().length > 0;
   }
 
-  /** What was told of the root is not true any more. */
+  /** What was told of the root is not true any more. What is shown stays until more is known. */
   reopen() {
-    this.root.isComplete = false;
+    this.root.isDoubted = true;
     this.root.etag = null;
   }
 
@@ -246,7 +268,7 @@ export class Store {
    * @param {AbortSignal} signal
    */
   async look(signal) {
-    await this.refresh(this.root, signal);
+    await this.refresh(this.root, signal).catch((error) => this.lose(this.root, error));
     const open = this.openChildren();
     const from = open.length > WATCHED_MAX ? (this.round * WATCHED_MAX) % open.length : 0;
     this.round += 1;
@@ -261,15 +283,16 @@ export class Store {
   }
 
   /**
-   * A child that is gone is not asked for again; what is known of it stays.
+   * What is gone is not asked for again; what is known of it stays.
    *
    * @param {Loaded} branch
    * @param {unknown} error
    */
   lose(branch, error) {
     if (!(error instanceof ApiError && error.status === 404)) throw error;
-    branch.error = error.message;
-    branch.status = "ORCHESTRATION_STATUS_TERMINATED";
+    branch.error = branch.model === null ? error.message : GONE;
+    branch.isGone = true;
+    branch.isDoubted = false;
     this.tell(branch.instanceId);
   }
 
@@ -294,25 +317,25 @@ export class Store {
     return (await getJson(`${pathOf(id)}/payloads`)).body;
   }
 
-  /** Asks which execution there is now: it may have continued as new since. */
+  /** Asks which execution there is now: it may have continued as new since. Returns its id. */
   async sync() {
     this.root.etag = null;
     await this.refresh(this.root);
+    return this.root.executionId;
   }
 
   /**
-   * A page of the history, with whole payloads.
+   * A page of an execution's history, with whole payloads.
    *
-   * @param {string} id
+   * @param {string} executionId
    * @param {string | null} cursor
    * @param {AbortSignal} signal
    * @returns {Promise<{events: HistoryEvent[], nextCursor: string | null, total: number}>}
    */
-  async wholePage(id, cursor, signal) {
-    const { executionId } = /** @type {Loaded} */ (this.branches.get(id));
+  async wholePage(executionId, cursor, signal) {
     const query = new URLSearchParams({ count: String(PAGE_EVENTS) });
     if (cursor !== null) query.set("cursor", cursor);
-    const path = `${pathOf(id)}/executions/${segment(executionId)}/history?${query}`;
+    const path = `${pathOf(this.rootId)}/executions/${segment(executionId)}/history?${query}`;
     return (await getJson(path, { signal })).body;
   }
 }

@@ -69,14 +69,15 @@ store.onChange((id) => {
   drawSoon();
 });
 
-/** @param {AbortSignal} signal */
+/** Returns whether it asked. @param {AbortSignal} signal */
 async function look(signal) {
-  if (!store.isOpen()) return; // it has ended; `instance:changed` tells when it begins again
+  if (!store.isOpen()) return false; // `instance:changed` tells when it begins again
   try {
     await store.look(signal);
+    return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (store.root.model === null || error.status === 404) {
+    if (store.root.model === null) {
       message.hidden = false;
       message.textContent = error.message;
     }
@@ -98,9 +99,10 @@ document.addEventListener("instance:changed", (event) => {
   const head = /** @type {CustomEvent} */ (event).detail;
   const known = store.root.instance;
   if (known === null) return;
-  const isSame =
-    head.executionId === known.executionId && head.lastUpdatedAt === known.lastUpdatedAt;
-  if (isSame && head.status === known.status) return;
+  const isSame = head.executionId === known.executionId;
+  // While the store asks by itself it sees the same a little sooner or later.
+  if (store.isOpen() && isSame) return;
+  if (isSame && head.lastUpdatedAt === known.lastUpdatedAt && head.status === known.status) return;
   store.reopen();
   polling.now();
 });

@@ -15,7 +15,8 @@ export const MATCHES_MAX = 5000;
 
 /**
  * JSON indented by two blanks, or null where it is none. Numbers keep their digits: 1.0 and
- * 12345678901234567890 would not survive `JSON.parse`.
+ * 12345678901234567890 would not survive `JSON.parse`. What is escaped though it can be read is
+ * shown as it reads: Python escapes every letter beyond ASCII.
  *
  * @param {string} text
  * @returns {string | null}
@@ -51,9 +52,36 @@ function indent(text) {
       }
       out.push(part);
     } else if (part === ",") out.push(part, line());
-    else out.push(part === ":" ? ": " : part);
+    else if (part === ":") out.push(": ");
+    else out.push(part.startsWith('"') ? readable(part) : part);
   });
   return out.join("");
+}
+
+const ESCAPES = /((?:\\u[0-9a-fA-F]{4})+)|\\[^u]/g;
+/** Quotes and backslashes; and what cannot be seen, or turns the direction of what stands beside. */
+const UNREADABLE = /["\\]|\p{C}|\p{Default_Ignorable_Code_Point}|(?!\u3000)\p{Z}/gu;
+const EMOJI = /[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]$/u;
+const ESCAPE_CHARS = "\\uffff".length;
+
+/**
+ * A string of JSON with its escapes of readable characters written out.
+ *
+ * @param {string} text
+ */
+function readable(text) {
+  if (!text.includes("\\u")) return text;
+  return text.replace(ESCAPES, (all, /** @type {string | undefined} */ run) => {
+    if (run === undefined) return all;
+    // All at once: a character may be two escapes.
+    /** @type {string} */
+    const decoded = JSON.parse(`"${run}"`);
+    return decoded.replace(UNREADABLE, (sign, /** @type {number} */ at) => {
+      const joins = sign === "\u200d" || sign === "\ufe0f";
+      if (joins && EMOJI.test(decoded.slice(Math.max(0, at - 2), at))) return sign;
+      return run.slice(at * ESCAPE_CHARS, (at + sign.length) * ESCAPE_CHARS);
+    });
+  });
 }
 
 /** @param {string | undefined} part */

@@ -5,8 +5,8 @@ import { el, icon } from "./element.js";
 import { KINDS, STATES, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { payloadRows } from "./payload_items.js";
 import { durationText, isMoment, lengthOf } from "./step_facts.js";
-import { shortId, signatureOf } from "./timeline_row.js";
-import { flatten, parentOf } from "./timeline_rows.js";
+import { shortId } from "./timeline_row.js";
+import { flatten, parentOf, signatureOf } from "./timeline_rows.js";
 import { VirtualList } from "./virtual.js";
 
 /**

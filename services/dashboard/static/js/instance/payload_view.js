@@ -1,8 +1,9 @@
 // @ts-check
 /** One payload: pretty or raw, coloured, searched, copied, downloaded, and cut where it is long. */
 
+import { copyText } from "../clipboard.js";
 import { button, el, icon } from "./element.js";
-import { copyText, saveAs } from "./files.js";
+import { saveAs } from "./files.js";
 import {
   COLOURED_CHARS_MAX,
   MATCHES_MAX,

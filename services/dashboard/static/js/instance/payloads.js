@@ -9,6 +9,7 @@ import { el, icon } from "./element.js";
 import { failureView } from "./failure_view.js";
 import { KINDS, STATES, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { PayloadList } from "./payload_list.js";
+import { InstancePayloads } from "./payload_instance.js";
 import { payloadOf, partsOf } from "./payload_items.js";
 import { PayloadView } from "./payload_view.js";
 import { kindOf } from "./events.js";
@@ -32,6 +33,8 @@ export class Payloads {
     this.executionId = "";
     /** What the right side shows, as far as it can change. */
     this.drawn = "";
+    /** @type {InstancePayloads | null} the last one: shown while the instance is chosen */
+    this.instance = null;
     this.list = new PayloadList(store, (row) => this.choose(row));
     this.detail = el("div", { class: "io-detail" });
     panel.append(el("div", { class: "io panel" }, this.list.element, this.detail));
@@ -69,16 +72,20 @@ export class Payloads {
   /** @param {Row} row */
   choose(row) {
     const step = row.step;
-    const state = step
-      ? `${step.state}-${step.outputIndex}-${step.attempts}`
-      : this.store.root.status;
-    const drawn = `${row.key} ${state}`;
-    if (drawn === this.drawn) return; // what the reader has searched and scrolled stays
+    const state = step ? ` ${step.state}-${step.outputIndex}-${step.attempts}` : "";
+    const drawn = `${row.key}${state}`;
+    if (drawn === this.drawn) {
+      if (step === null) this.instance?.update();
+      return; // what the reader has searched and scrolled stays
+    }
     this.drawn = drawn;
     this.detail.scrollTop = 0;
-    this.detail.replaceChildren(this.headOf(row));
-    if (step === null) this.drawInstance();
-    else this.drawStep(row, step);
+    if (step === null) {
+      this.instance = new InstancePayloads(this.detail, this.store, () => this.headOf(row));
+    } else {
+      this.detail.replaceChildren(this.headOf(row));
+      this.drawStep(row, step);
+    }
   }
 
   /** @param {Row} row */
@@ -106,24 +113,6 @@ export class Payloads {
     );
   }
 
-  drawInstance() {
-    const { root, rootId } = this.store;
-    const input = new PayloadView({ name: `${rootId}.input`, label: "Input" });
-    const output = new PayloadView({ name: `${rootId}.output`, label: "Output" });
-    const custom = new PayloadView({ name: `${rootId}.custom-status`, label: "Custom status" });
-    this.detail.append(input.element, output.element, custom.element);
-    for (const view of [input, output, custom]) view.say("Loading …");
-    this.guard(this.store.payloads(rootId), [input, output, custom], (payloads) => {
-      put(input, payloads.input, "It was started without an input.");
-      const failure = root.model?.failure;
-      const why = root.model?.end === null ? "It has not ended yet." : "It returned nothing.";
-      if (failure)
-        output.say("It failed: ", el("strong", {}, failure.errorMessage.split("\n", 1)[0]));
-      else put(output, payloads.output, why);
-      put(custom, payloads.customStatus, "None was set.");
-    });
-  }
-
   /** @param {Row} row @param {Step} step */
   drawStep(row, step) {
     const isOneWay = isMoment(step) || step.kind === "wait";
@@ -143,7 +132,11 @@ export class Payloads {
               failureView(body.failureDetails),
             ),
           );
-        } else put(view, payloadOf(body), `There is no ${title.toLowerCase()}.`);
+        } else {
+          const text = payloadOf(body);
+          if (text === null) view.say(`There is no ${title.toLowerCase()}.`);
+          else view.show(text);
+        }
       });
     }
     if (step.end !== null || isOneWay) return;
@@ -165,10 +158,4 @@ export class Payloads {
       this.drawn = ""; // asked again when it is next chosen
     });
   }
-}
-
-/** @param {PayloadView} view @param {string | null} text @param {string} none */
-function put(view, text, none) {
-  if (text === null) view.say(none);
-  else view.show(text);
 }

@@ -164,7 +164,7 @@ function inARow(calls, branchKey, expanded) {
       out.push({ key, steps, callee: run[0].callee, shape: "in a row", group: null });
     } else {
       if (run.length >= RUN_MIN) run[0] = { ...run[0], group: key };
-      out.push(...run);
+      for (const call of run) out.push(call); // not spread: there may be too many for a call
     }
     from = to;
   }

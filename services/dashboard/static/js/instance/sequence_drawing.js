@@ -140,7 +140,7 @@ function drawMany(drawing, branch, call, self) {
     from: self,
     to: callee,
     label,
-    time: Math.min(...steps.map((step) => step.start)),
+    time: steps.reduce((first, step) => Math.min(first, step.start), Infinity),
     state: "completed",
   });
   if (isOneWay) return;

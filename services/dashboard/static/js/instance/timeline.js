@@ -8,8 +8,8 @@ import { boundsOf, clamp, pan, timeAt, zoom } from "./scale.js";
 import { beginOf, instanceSheet, stepSheet } from "./step_facts.js";
 import { Frame } from "./timeline_frame.js";
 import { listenToKeys, listenToPointer } from "./timeline_input.js";
-import { makeRow, signatureOf } from "./timeline_row.js";
-import { AUTO_EXPANDED_MAX, autoExpanded, flatten } from "./timeline_rows.js";
+import { makeRow } from "./timeline_row.js";
+import { AUTO_EXPANDED_MAX, autoExpanded, flatten, signatureOf } from "./timeline_rows.js";
 import { VirtualList } from "./virtual.js";
 
 /**
@@ -135,10 +135,13 @@ export class Timeline {
     for (const row of this.rows) {
       if (!row.isExpanded || row.childId === null || row.step === null) continue;
       const branch = this.store.find(row.childId);
-      const isStale = this.seen.get(row.key) !== row.step.attempts || isBehind(row, branch);
+      const isRetried = this.seen.get(row.key) !== row.step.attempts;
       if (branch === undefined || (branch.model === null && branch.error === null)) {
         wanted.push([row.childId, row.label]);
-      } else if (isStale) branch.status = "ORCHESTRATION_STATUS_RUNNING"; // asked in the next round
+      } else if (isRetried || isBehind(row, branch)) {
+        branch.status = "ORCHESTRATION_STATUS_RUNNING"; // asked in the next round
+        branch.isGone = false;
+      }
       this.seen.set(row.key, row.step.attempts);
     }
     if (wanted.length > 0) void this.store.loadMany(wanted);
@@ -193,7 +196,8 @@ export class Timeline {
   /** Lets running bars grow, while there are any to be seen. */
   grow() {
     clearTimeout(this.timer);
-    if (!this.isShown || document.hidden || isFinished(this.store.root.status)) return;
+    const { status, isGone } = this.store.root;
+    if (!this.isShown || document.hidden || isGone || isFinished(status)) return;
     this.timer = window.setTimeout(() => {
       requestAnimationFrame(() => {
         this.place();
@@ -310,6 +314,6 @@ export class Timeline {
  * @param {import("./loader.js").Loaded | undefined} branch
  */
 function isBehind(row, branch) {
-  if (!branch?.isComplete || branch.loading !== null) return false;
+  if (!branch?.isComplete || branch.isGone || branch.loading !== null) return false;
   return row.step?.end !== null && branch.model?.end === null && row.step?.state !== "abandoned";
 }

@@ -23,7 +23,7 @@ const LABEL_MIN = 96;
 
 const LEGEND = [
   ["activity", "activity is-completed", "Activity"],
-  ["child", "child is-completed", "Sub-orchestration"],
+  ["child", "child is-completed", "Orchestration"],
   ["timer", "timer is-completed", "Timer"],
   ["wait", "wait is-completed", "Event, entity"],
   ["backoff", "backoff", "Retry pause"],

@@ -22,21 +22,6 @@ export function pageOf(instanceId) {
 }
 
 /**
- * What a row shows, as far as it can change: one that shows the same stays in the page.
- *
- * @param {Row | undefined} row
- * @param {Loaded} root
- */
-export function signatureOf(row, root) {
-  if (row === undefined) return "";
-  const step = row.step;
-  const shown = step
-    ? [step.state, step.end, step.segments.length, step.segments[step.segments.length - 1].state]
-    : [root.status, root.model?.end, row.label];
-  return [row.key, row.isExpanded, ...shown].join(" ");
-}
-
-/**
  * @param {Row} row
  * @param {number} at its position
  * @param {Loaded | undefined} branch of the instance, for the row of one

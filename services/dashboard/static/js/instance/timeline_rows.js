@@ -161,3 +161,19 @@ export function parentOf(rows, at) {
   }
   return -1;
 }
+
+/**
+ * What a row shows, as far as it can change: one that shows the same stays in the page.
+ *
+ * @param {Row | undefined} row
+ * @param {Branch} root
+ */
+export function signatureOf(row, root) {
+  if (row === undefined) return "";
+  const step = row.step;
+  // The start too: what is concluded, such as that it waits, begins anew in each turn.
+  const shown = step
+    ? [step.state, step.start, step.end, step.segments.length, step.segments.at(-1)?.state]
+    : [root.status, root.model?.end, row.label];
+  return [row.key, row.isExpanded, ...shown].join(" ");
+}
