@@ -231,3 +231,16 @@ async def test_a_purge_by_filter_says_in_time_that_there_is_more(tmp_path: Path)
     assert told == [
         {"purged": 100, "isComplete": False}, {"purged": 50, "isComplete": True},
     ]  # fmt: skip
+
+
+@on_a_loop
+async def test_probes_and_scrapers_may_use_a_name_of_their_own(tmp_path: Path) -> None:
+    async with served(tmp_path, "default") as (_hubs, client):
+        answers = {}
+        for path in ("/healthz", "/metrics", "/v1/taskhubs/ping", "/v1/taskhubs", "/openapi.json"):
+            asked = await client.get(path, headers={"host": "tasks.svc.cluster.example:8081"})
+            answers[path] = asked.status_code
+    assert answers == {
+        "/healthz": 204, "/metrics": 200, "/v1/taskhubs/ping": 403, "/v1/taskhubs": 403,
+        "/openapi.json": 403,
+    }  # fmt: skip
