@@ -7,7 +7,7 @@ BATCH_SIZE ?= 10
 N ?= 3
 SEED ?= 1
 # Most tests wait most of the time.
-PROCESSES ?= 3
+PROCESSES ?= 4
 
 export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
 
@@ -63,7 +63,7 @@ down: ## Stop the stack; its data stays.
 clean: ## Stop the stack and remove its data and images.
 	@scripts/compose clean
 
-test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit PROCESSES=3]
+test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit PROCESSES=4]
 	@$(python) -m pytest -n $(PROCESSES) --no-loadscope-reorder $(ARGS)
 
 sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
