@@ -81,6 +81,14 @@ def waits(ctx: task.OrchestrationContext, given: Any) -> Steps:
     return approval.get_result()
 
 
+def reports(ctx: task.OrchestrationContext, given: Any) -> Steps:
+    """Says as its custom status what it is told, until it is told `done`."""
+    ctx.set_custom_status("nothing yet")
+    while (word := (yield ctx.wait_for_external_event("report"))) != "done":
+        ctx.set_custom_status(word)
+    return given
+
+
 def nests(ctx: task.OrchestrationContext, depth: int) -> Steps:
     """Has a child that has a child, so deep; a timer and an activity in each."""
     yield ctx.create_timer(timedelta(milliseconds=20))
@@ -156,7 +164,7 @@ def start_worker(endpoint: str, hub: str) -> DurableTaskSchedulerWorker:
         ),
     )
     for orchestrator in (
-        quick, fails, retries, waits, nests, has_waiting_child, fans_out, ticks, transfers,
+        quick, fails, retries, waits, reports, nests, has_waiting_child, fans_out, ticks, transfers,
     ):  # fmt: skip
         worker.add_orchestrator(orchestrator)
     for activity in (echoes, declines, wavers):

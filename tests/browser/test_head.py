@@ -44,6 +44,18 @@ def test_the_id_is_copied_with_one_click(page: Page, shop: Shop) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == shop.hostile
 
 
+def test_the_id_is_copied_where_the_browser_has_no_clipboard_to_offer(
+    page: Page, shop: Shop
+) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.goto(instance(shop.tagged, "timeline"))
+    page.get_by_role("button", name="Copy the instance id").click()
+    expect(page.get_by_text("Copied").first).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.press("Control+V")
+    expect(page.locator("#open-by-id")).to_have_value(shop.tagged)
+
+
 def test_a_running_duration_grows(page: Page, shop: Shop) -> None:
     page.goto(instance(shop.waiting, "io"))
     duration = fact(page, "Duration")

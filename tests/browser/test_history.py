@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.addresses import instance
 from tests.browser.shop import TICKS, Shop
+from tests.browser.watch import Watch
 from tests.conformance.hub import Hub
 
 EVENTS: Final = 2 * TICKS  # and the turns beside them
@@ -140,3 +141,38 @@ def test_it_is_used_by_keyboard_alone(page: Page, shop: Shop) -> None:
     expect(selected.locator(".pv-code")).to_contain_text("executionStarted")
     page.keyboard.press("ArrowLeft")
     expect(selected.locator(".pv-code")).to_have_count(0)
+
+
+def test_a_new_execution_takes_the_place_of_the_old_one(page: Page, hub: Hub) -> None:
+    instance_id = hub.client.schedule_new_orchestration("fans_out", input=40)
+    hub.ended(instance_id)
+    page.goto(instance(instance_id, "history"))
+    kinds = page.get_by_role("group", name="Kinds of event")
+    kinds.get_by_role("button", name="ExecutionCompleted").click()
+    expect(rows(page)).to_have_count(1)
+    rows(page).click()
+    expect(rows(page).locator(".pv-code")).to_contain_text("executionCompleted")
+    hub.client.restart_orchestration(instance_id)
+    hub.ended(instance_id)
+    expect(page.locator('.hs-row[aria-expanded="true"]')).to_have_count(0)
+    expect(rows(page)).to_have_count(1)
+    expect(rows(page)).to_have_attribute("aria-expanded", "false")
+
+
+def test_what_is_shown_of_an_instance_stays_when_it_is_purged(
+    page: Page, hub: Hub, watch: Watch
+) -> None:
+    watch.tolerated += ["status of 404", "ERR_FAILED"]
+    instance_id = hub.client.schedule_new_orchestration("waits", input=1)
+    hub.until_status(instance_id, {"waiting for": "approval"})
+    page.goto(instance(instance_id, "history"))
+    expect(rows(page).filter(has_text="TimerCreated")).to_have_count(1)
+    # Between two looks of the page.
+    path = f"**/api/orchestrations/{instance_id}"
+    page.route(path, lambda route: route.abort())
+    hub.client.terminate_orchestration(instance_id)
+    hub.until_it_is("TERMINATED", instance_id)
+    hub.client.purge_orchestration(instance_id)
+    page.unroute(path)
+    expect(page.locator("#instance-message")).to_contain_text("it was purged")
+    expect(rows(page).filter(has_text="TimerCreated")).to_have_count(1)

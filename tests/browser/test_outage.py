@@ -1,13 +1,22 @@
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from scripts.local_stack import LocalStack
-from tests.browser.addresses import list_of
+from tests.browser.addresses import instance, list_of
 from tests.browser.watch import Watch
 from tests.e2e.processes import end
 from tests.e2e.schedulers import hub_of, kill_and_start
+
+LOOKS_AFTER_MS: Final = 4_500
+COUNT_WITHDRAWALS: Final = """() => {
+  window.withdrawn = 0;
+  const banner = document.getElementById("banner");
+  new MutationObserver(() => { window.withdrawn += banner.hidden ? 1 : 0; })
+    .observe(banner, { attributes: true, attributeFilter: ["hidden"] });
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +52,27 @@ def test_a_page_tells_that_the_scheduler_is_away_and_goes_on_without_a_reload(
         hub.client.terminate_orchestration(run)
         expect(page.locator("#rows > tr")).to_have_attribute("data-status", "terminated")
         assert page.evaluate("window.sameDocument") is True
+
+
+def test_the_page_of_an_ended_instance_tells_it_too_and_keeps_telling_it(
+    page: Page, stack: LocalStack
+) -> None:
+    with hub_of(stack) as hub:
+        run = hub.client.schedule_new_orchestration("nobody", instance_id="over")
+        hub.client.terminate_orchestration(run)
+        hub.until_it_is("TERMINATED", run)
+        page.goto(instance(run))
+        expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+        banner = page.get_by_role("alert")
+        page.evaluate(COUNT_WITHDRAWALS)
+        end(stack.process("scheduler"))
+        expect(banner).to_contain_text("scheduler")
+        # Longer than its tabs wait before they look again.
+        page.wait_for_timeout(LOOKS_AFTER_MS)
+        expect(banner).to_be_visible()
+        assert page.evaluate("window.withdrawn") == 0
+        kill_and_start(stack)
+        expect(banner).to_be_hidden()
 
 
 def test_a_page_that_is_opened_meanwhile_shows_itself_later(page: Page, stack: LocalStack) -> None:

@@ -104,3 +104,46 @@ def test_steps_are_walked_by_keyboard(page: Page, shop: Shop) -> None:
     expect(page.locator(".io-head h2")).to_have_text("declines")
     page.keyboard.press("Home")
     expect(page.locator(".io-head h2")).to_have_text("fails")
+
+
+def test_the_custom_status_follows_and_the_rest_stays_as_the_reader_has_it(
+    page: Page, hub: Hub
+) -> None:
+    instance_id = hub.client.schedule_new_orchestration("reports", input={"some": "thing"})
+    hub.until_status(instance_id, "nothing yet")
+    page.goto(instance(instance_id, "io"))
+    custom = payload(page, "Custom status").locator(".pv-code")
+    expect(custom).to_have_text('"nothing yet"')
+    page.get_by_label("Search in Input").fill("thing")
+    mark = payload(page, "Input").locator("mark")
+    expect(mark).to_have_text("thing")
+    found = mark.element_handle()
+    hub.client.raise_orchestration_event(instance_id, "report", data="half of it")
+    expect(custom).to_have_text('"half of it"')
+    assert found.evaluate("(mark) => mark.isConnected")
+    hub.client.raise_orchestration_event(instance_id, "report", data="done")
+    expect(payload(page, "Output").locator(".pv-code")).to_contain_text('"thing"')
+    expect(page.locator(".io-head .status")).to_have_text("Completed")
+    assert found.evaluate("(mark) => mark.isConnected")
+
+
+def test_escaped_letters_are_shown_as_they_read_and_raw_as_they_are(page: Page, hub: Hub) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    instance_id = hub.client.schedule_new_orchestration("quick", input={"name": "김민준"})
+    hub.ended(instance_id)
+    page.goto(instance(instance_id, "io"))
+    given = payload(page, "Input")
+    shown = '{\n  "name": "김민준"\n}'
+    expect(given.locator(".pv-code")).to_have_text(shown)
+    page.get_by_label("Search in Input").fill("민준")
+    expect(given.locator("mark")).to_have_text("민준")
+    given.get_by_role("button", name="Copy").click()
+    expect(given.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == shown
+    given.get_by_role("button", name="Raw").click()
+    raw = '{"name": "\\uae40\\ubbfc\\uc900"}'
+    expect(given.locator(".pv-code")).to_have_text(raw)
+    expect(given.get_by_role("button", name="Copied")).to_have_count(0)
+    given.get_by_role("button", name="Copy").click()
+    expect(given.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == raw
