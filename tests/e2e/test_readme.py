@@ -97,8 +97,13 @@ def test_what_the_readme_shows_is_what_the_demo_prints() -> None:
 def test_the_two_terminals_of_make_dev_work_together(checkout: Path) -> None:
     assert readme.block_with("make dev") == ["make dev", "make submit LOCAL=1"]
     port = free_port(0)
-    ports = {"SCHEDULER_GRPC_PORT": str(port), "SCHEDULER_HTTP_PORT": "0"}
-    variables = ports | {"ENDPOINT": f"http://localhost:{port}"}
+    variables = {
+        "SCHEDULER_GRPC_PORT": str(port),
+        "SCHEDULER_HTTP_PORT": "0",
+        # What somebody keeps in this checkout is theirs.
+        "SCHEDULER_DATA_DIR": str(checkout / "dev-data"),
+        "ENDPOINT": f"http://localhost:{port}",
+    }
     log = checkout / "dev.log"
     with log.open("wb") as stream:
         dev = subprocess.Popen(
