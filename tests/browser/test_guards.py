@@ -15,8 +15,6 @@ from tests.browser.watch import Watch
 from tests.conformance.hub import Hub
 
 LIST_BYTES_MAX: Final = 30_000
-FIRST_ROW_MS_MAX: Final = 300
-LOADS_MAX: Final = 20
 TABS_AT_ONCE: Final = 10
 
 
@@ -124,7 +122,7 @@ def test_no_request_leaves_the_dashboard(page: Page, shop: Shop, watch: Watch) -
 
 
 @pytest.mark.usefixtures("museum")
-def test_the_list_is_light_and_its_first_row_is_there_at_once(new_context: ContextMaker) -> None:
+def test_the_list_is_light(new_context: ContextMaker) -> None:
     page = new_context().new_page()
     page.goto(list_of(MUSEUM), wait_until="networkidle")
     sizes = page.evaluate(
@@ -135,15 +133,13 @@ def test_the_list_is_light_and_its_first_row_is_there_at_once(new_context: Conte
     )
     assert all(size > 0 for _, size in sizes)
     assert sum(size for _, size in sizes) <= LIST_BYTES_MAX, sizes
-    # The best of many: what the page costs, not what else the machine does meanwhile.
-    first_rows: list[float] = []
-    while len(first_rows) < LOADS_MAX and min(first_rows, default=1e9) > FIRST_ROW_MS_MAX:
-        page.reload()
-        assert page.locator("#rows > tr").count() == 50
-        first_rows.append(
-            page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        )
-    assert min(first_rows) <= FIRST_ROW_MS_MAX
+
+
+@pytest.mark.usefixtures("museum")
+def test_the_rows_come_with_the_page_and_wait_for_no_script(new_context: ContextMaker) -> None:
+    page = new_context(java_script_enabled=False).new_page()
+    page.goto(list_of(MUSEUM))
+    assert page.locator("#rows > tr").count() == 50
 
 
 def test_ten_tabs_at_once_all_follow_a_run(new_context: ContextMaker, hub: Hub) -> None:
