@@ -37,6 +37,12 @@ export function stateOfStatus(status) {
   return word in STATES ? word : "running";
 }
 
+/** How a step's state looks: a suspension that goes on is no work. @param {Step} step */
+export function lookOfState(step) {
+  const isHeld = step.kind === "suspension" && step.state === "running";
+  return STATES[isHeld ? "suspended" : step.state];
+}
+
 /**
  * What a step is, in words: some kinds have their own for what they are doing.
  *

@@ -64,6 +64,8 @@ store.onChange((id) => {
   if (id === store.rootId) {
     message.hidden = store.root.error === null;
     message.textContent = store.root.error;
+    // Below what is still shown nobody would see it.
+    if (store.root.isGone) part(section, "[role=tablist]").after(message);
     tabs.setFailed(store.root.status.endsWith("FAILED"));
   }
   drawSoon();

@@ -2,7 +2,7 @@
 /** One row of the timeline, as elements. */
 
 import { el, icon } from "./element.js";
-import { KINDS, STATES, stateOfStatus, titleOf } from "./looks.js";
+import { KINDS, STATES, lookOfState, stateOfStatus, titleOf } from "./looks.js";
 import { sentenceOf } from "./step_facts.js";
 import { makeTrack } from "./timeline_bars.js";
 
@@ -76,7 +76,7 @@ function wordOf(row, branch) {
 function labelParts(row, branch) {
   if (row.type === "note") return [el("span", { class: "tl-note" }, row.label)];
   const step = row.step;
-  const state = step ? STATES[step.state] : STATES[stateOfStatus(branch?.status ?? "")];
+  const state = step ? lookOfState(step) : STATES[stateOfStatus(branch?.status ?? "")];
   const parts = [
     icon(state.icon, `tone-${state.tone} tl-state`),
     icon(step ? KINDS[step.kind].icon : "orchestration", "tl-kind"),
