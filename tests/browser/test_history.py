@@ -13,6 +13,7 @@ from tests.conformance.hub import Hub
 
 EVENTS: Final = 2 * TICKS  # and the turns beside them
 ROWS_DRAWN_MAX: Final = 200
+LOOKS_AFTER_MS: Final = 4_500
 ABSOLUTE: Final = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}")
 
 
@@ -176,3 +177,12 @@ def test_what_is_shown_of_an_instance_stays_when_it_is_purged(
     page.unroute(path)
     expect(page.locator("#instance-message")).to_contain_text("it was purged")
     expect(rows(page).filter(has_text="TimerCreated")).to_have_count(1)
+
+
+def test_what_has_ended_is_not_asked_about_again(page: Page, shop: Shop, watch: Watch) -> None:
+    page.goto(instance(shop.failed, "history"))
+    expect(rows(page)).to_have_count(9)
+    # The head looks twice and more meanwhile, and tells each time what it has seen.
+    page.wait_for_timeout(LOOKS_AFTER_MS)
+    asked = [url for url in watch.requests if url.endswith(f"/api/orchestrations/{shop.failed}")]
+    assert len(asked) == 1
