@@ -88,6 +88,13 @@ def check_payload(what: str, payload: str) -> None:
             raise PayloadTooLargeError(what, size, PAYLOAD_BYTES_MAX)
 
 
+def check_signal(request: pb.SignalEntityRequest) -> None:
+    """Raises `BadRequestError` for an operation that no entity can have."""
+    check_entity_id(request.instanceId)
+    check_name("Operation", request.name)
+    check_payload(f"the input of operation {request.name!r}", request.input.value)
+
+
 def check_labels(version: str, tags: Mapping[str, str]) -> None:
     """Raises `BadRequestError` for a version or tags too large to travel with every event."""
     if len(version) > NAME_CHARS_MAX:

@@ -5,7 +5,7 @@ Whatever fails, the caller is told in one shape, and never with a traceback.
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -78,12 +78,12 @@ class _Endpoint:
             return refusal(INTERNAL.status, INTERNAL.code, text)
 
     async def _answered(self, operation: Operation, request: Request) -> Response:
-        hub = self._hub(operation, request)
+        find_hub = self._finder(operation, request)
         parameters = _checked(operation.parameters, _parameters(request))
         sent = await _body(request) if operation.takes is not None else b""
         ask = Ask(
             hubs=self._hubs,
-            task_hub=hub,
+            find_hub=find_hub,
             path={name: segment(value) for name, value in request.path_params.items()},
             parameters=parameters,
             body=None if operation.takes is None else _read(operation.takes, sent),
@@ -98,8 +98,8 @@ class _Endpoint:
             given = await operation.answer(ask)
         except CallError as error:
             # What a tagged one reads is committed.
-            if hub is not None and not operation.is_tagged:
-                await self._hubs.settle(hub.name, error)
+            if operation.is_of_hub and not operation.is_tagged:
+                await self._hubs.settle(_hub_name(request), error)
             raise
         headers |= given.headers
         if operation.is_tagged_by_body:
@@ -108,11 +108,20 @@ class _Endpoint:
                 return Response(status_code=304, headers=headers)
         return Response(given.body, operation.status, headers, _JSON)
 
-    def _hub(self, operation: Operation, request: Request) -> OpenHub | None:
+    def _finder(self, operation: Operation, request: Request) -> Callable[[], OpenHub]:
+        """What finds the hub; an unknown one is refused now, one to be made is not made yet."""
         if not operation.is_of_hub:
-            return None
-        find = self._hubs.find if operation.makes_hub else self._hubs.existing
-        return find(_hub_name(request))
+            return _no_hub
+        name = _hub_name(request)
+        if operation.makes_hub:
+            self._hubs.check_findable(name)
+            return lambda: self._hubs.find(name)
+        hub = self._hubs.existing(name)
+        return lambda: hub
+
+
+def _no_hub() -> OpenHub:
+    raise AssertionError("an operation of no task hub asks for one")
 
 
 def _hub_name(request: Request) -> str:

@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any, Final
 
-from services.scheduler.engine.limits import PAGE_BYTES_MAX, check_entity_id
+from services.scheduler.engine.limits import PAGE_BYTES_MAX, check_entity_id, check_signal
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import NotFoundError
 from services.scheduler.http import replies
@@ -121,6 +121,7 @@ async def _signal(ask: Ask) -> Reply:
     request = pb.SignalEntityRequest(
         instanceId=entity_id, name=body.operation, input=text(body.input)
     )
+    check_signal(request)
     ask.hub.hub.signal_entity(request)
     await ask.hub.hub.durable()
     return reply({"instanceId": entity_id})

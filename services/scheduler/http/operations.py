@@ -18,8 +18,8 @@ class Ask:
     """A request that has been read and is well formed."""
 
     hubs: TaskHubs
-    # The one that its header names, where the operation is about one.
-    task_hub: OpenHub | None
+    # Finds the one that its header names, where the operation is about one.
+    find_hub: Callable[[], OpenHub]
     # The parts of its path, as they were meant.
     path: Mapping[str, str]
     parameters: Any
@@ -27,10 +27,8 @@ class Ask:
 
     @property
     def hub(self) -> OpenHub:
-        """The hub that its header names."""
-        if self.task_hub is None:
-            raise AssertionError("an operation of no task hub asks for one")
-        return self.task_hub
+        """The hub that its header names. One that is to be made is made here, at first sight."""
+        return self.find_hub()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,8 @@ class Operation:
     parameters: type[Parameters] = NoParameters
     status: int = 200
     is_of_hub: bool = True
-    # A dynamic task hub comes to be at the first thing that is to be kept: a read makes no files.
+    # A dynamic task hub comes to be at the first thing that is to be kept: neither what reads nor
+    # what is refused makes a file. The answer checks everything before it looks at the hub.
     makes_hub: bool = False
     # What its reply depends on, known without reading: nothing is read for who has that already.
     revision: Callable[[Ask], str] | None = None

@@ -4,9 +4,11 @@ import sqlite3
 from typing import Any, Final
 from urllib.parse import quote
 
+from services.scheduler.clock import fresh_id
 from services.scheduler.engine.events import stamp
 from services.scheduler.engine.limits import PAGE_BYTES_MAX
 from services.scheduler.engine.protos import StringValue, pb
+from services.scheduler.engine.start import started_by
 from services.scheduler.errors import BadRequestError
 from services.scheduler.http import replies
 from services.scheduler.http.asks import (
@@ -171,7 +173,7 @@ def _filter(asked: InstanceFilter) -> Filter:
 async def _start(ask: Ask) -> Reply:
     body: StartOrchestration = ask.body
     request = pb.CreateInstanceRequest(
-        instanceId=body.instance_id or "",
+        instanceId=body.instance_id or fresh_id(),
         name=body.name,
         version=text(body.version),
         input=text(body.input),
@@ -179,6 +181,7 @@ async def _start(ask: Ask) -> Reply:
     )
     if body.scheduled_start_at is not None:
         request.scheduledStartTimestamp.CopyFrom(stamp(body.scheduled_start_at))
+    started_by(request, "")  # refuses what cannot start, while no hub is made for it
     started = ask.hub.hub.start(request)
     await ask.hub.hub.durable()
     location = f"{_PATH}/{quote(started.instanceId, safe='')}"

@@ -215,9 +215,7 @@ class Hub:
 
     def signal_entity(self, request: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
         """Queues an operation; raises `BadRequestError`."""
-        limits.check_entity_id(request.instanceId)
-        limits.check_name("Operation", request.name)
-        limits.check_payload(f"the input of operation {request.name!r}", request.input.value)
+        limits.check_signal(request)
         event = events.entity_signaled(
             self._parts.now(),
             request.requestId or self._parts.ids(),

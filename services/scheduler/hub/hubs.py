@@ -69,14 +69,17 @@ class TaskHubs:
 
     def find(self, name: str) -> OpenHub:
         """The hub of a call, made at its first use; raises `TaskHubNotFoundError`."""
-        hub = self._open.get(name)
-        if hub is not None:
-            return hub
-        if self._dynamic and _NAME.fullmatch(name):
-            if self._stopping:
-                raise StoppingError
-            return self._open_hub(name)
-        raise TaskHubNotFoundError(name)
+        self.check_findable(name)
+        return self._open.get(name) or self._open_hub(name)
+
+    def check_findable(self, name: str) -> None:
+        """Makes nothing yet; raises `TaskHubNotFoundError` where `find` would."""
+        if name in self._open:
+            return
+        if not self._dynamic or not _NAME.fullmatch(name):
+            raise TaskHubNotFoundError(name)
+        if self._stopping:
+            raise StoppingError
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:

@@ -11,6 +11,12 @@ import {
   tokens,
 } from "../js/instance/payload.js";
 
+test("what is nested without end grows by a bounded indent a line", () => {
+  const depth = 40_000;
+  const text = "[".repeat(depth) + "]".repeat(depth);
+  assert.ok((pretty(text) ?? "").length < text.length * 100);
+});
+
 test("JSON is indented and nothing else is changed", () => {
   assert.equal(
     pretty('{"a":[1,2.50,{}],"b":[ ],"c":"x: {,"}'),

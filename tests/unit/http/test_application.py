@@ -65,6 +65,28 @@ async def test_only_a_start_or_a_signal_makes_a_dynamic_hub(tmp_path: Path) -> N
 
 
 @on_a_loop
+async def test_a_refused_start_or_signal_makes_no_hub(tmp_path: Path) -> None:
+    refused: list[tuple[str, dict[str, Any]]] = [
+        (ORCHESTRATIONS, {"content": "{bad", "headers": {"content-type": "application/json"}}),
+        (ORCHESTRATIONS, {"content": "{}", "headers": {"content-type": "text/plain"}}),
+        (ORCHESTRATIONS, {"json": {"name": ""}}),
+        (ORCHESTRATIONS, {"json": {"name": "echo", "instanceId": "@x"}}),
+        (ORCHESTRATIONS, {"json": {"name": "echo", "input": "x" * 2_000_000}}),
+        ("/v1/taskhubs/entities/bad/signal", {"json": {"operation": "add"}}),
+        ("/v1/taskhubs/entities/@e@k/signal", {"json": {"operation": ""}}),
+    ]
+    async with served(tmp_path, dynamic=True) as (hubs, client):
+        for path, request in refused:
+            answer = await client.post(path, **request)
+            assert answer.status_code in {400, 413, 415}, answer.text
+        unnamable = await client.post(
+            ORCHESTRATIONS, json={"name": "echo"}, headers={"x-taskhub": "../x"}
+        )
+        assert unnamable.status_code == 404
+        assert hubs.opened == ()
+
+
+@on_a_loop
 async def test_a_refusal_leaves_after_the_commit_that_it_rests_on(tmp_path: Path) -> None:
     async with served(tmp_path, "default") as (hubs, client):
         (hub,) = hubs.opened

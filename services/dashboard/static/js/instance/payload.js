@@ -30,6 +30,8 @@ export function pretty(text) {
   return indent(text);
 }
 
+/** Deeper ones begin no further in: with depth alone a text would grow by its square. */
+const INDENTED_LEVELS_MAX = 40;
 const JSON_PART = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 /** @param {string} text valid JSON */
@@ -38,7 +40,7 @@ function indent(text) {
   /** @type {string[]} */
   const out = [];
   let depth = 0;
-  const line = () => `\n${"  ".repeat(depth)}`;
+  const line = () => `\n${"  ".repeat(Math.min(depth, INDENTED_LEVELS_MAX))}`;
   parts.forEach((part, at) => {
     if (part === "{" || part === "[") {
       out.push(part);
