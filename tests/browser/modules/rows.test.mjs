@@ -137,6 +137,17 @@ test("a result is named after what it answers", () => {
   );
 });
 
+test("the result of a sub-orchestration says whose it is", () => {
+  const rows = rowsOf(
+    turn(0),
+    started(0),
+    child(1, 2, "batch", "run:0002"),
+    turn(5),
+    childDone(4, 2),
+  );
+  assert.deepEqual([rows.rows[4].name, rows.rows[4].note], ["batch", "run:0002"]);
+});
+
 test("the time since the last event is never below nothing, and adds up", () => {
   const rows = rowsOf(turn(5), started(0), task(9, 1, "a"), turn(30), taskDone(29, 1)).rows;
   assert.deepEqual(

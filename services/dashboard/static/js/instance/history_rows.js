@@ -85,6 +85,8 @@ export class HistoryRows {
     this.rows = [];
     /** @type {Map<string, string>} names by event id, request id or critical section */
     this.names = new Map();
+    /** @type {Map<string, string>} ids of sub-orchestrations by event id */
+    this.children = new Map();
     /** @type {Map<string, number>} */
     this.counts = new Map();
     this.failures = 0;
@@ -122,7 +124,9 @@ export class HistoryRows {
       time,
       sinceLast,
       name: this.nameOf(event, kind, body),
-      note: failure ? firstLine(failure.errorMessage ?? failure.errorType ?? "") : noteOf(body),
+      note: failure
+        ? firstLine(failure.errorMessage ?? failure.errorType ?? "")
+        : this.noteOf(event, kind, body),
       isFailure,
     };
   }
@@ -139,6 +143,22 @@ export class HistoryRows {
     const key = body.requestId ?? body.criticalSectionId ?? event.eventId ?? 0;
     if (name !== "" && key !== -1) this.names.set(String(key), name);
     return name;
+  }
+
+  /**
+   * Of many results of one name, which one it is.
+   *
+   * @param {HistoryEvent} event
+   * @param {string} kind
+   * @param {any} body
+   */
+  noteOf(event, kind, body) {
+    if (kind === "subOrchestrationInstanceCreated") {
+      this.children.set(String(event.eventId ?? 0), body.instanceId ?? "");
+    } else if (kind === "subOrchestrationInstanceCompleted") {
+      return this.children.get(String(body.taskScheduledId ?? 0)) ?? "";
+    }
+    return noteOf(body);
   }
 
   /**
