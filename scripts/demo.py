@@ -24,6 +24,7 @@ from scripts.local_stack import (
 )
 
 _LOOK_SECONDS: Final = 0.05
+_PYTHON: Final = ".venv/bin/python"
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The client's own codes for "the input is wrong" and "a person stopped it": no log explains those.
 _NO_LOGS_FOR: Final = frozenset({0, 2, 130})
@@ -95,7 +96,8 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
     # Relative paths are the person's, not the checkout's.
     command = [sys.executable, "-m", "services.client", "submit"]
     command += [str(options.orders.absolute()), "--batch-size", str(options.batch_size)]
-    with subprocess.Popen(command, cwd=ROOT, env=stack.environment) as client:
+    hints = {"CLIENT_INVOCATION": _invocation(stack, is_kept=options.keep)}
+    with subprocess.Popen(command, cwd=ROOT, env=stack.environment | hints) as client:
         while client.poll() is None:
             if stopped := stack.stopped_parts():
                 client.terminate()
@@ -103,6 +105,13 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
                 return 1
             time.sleep(_LOOK_SECONDS)
         return client.returncode
+
+
+def _invocation(stack: LocalStack, *, is_kept: bool) -> str:
+    """What a person types to ask about the run; a stack that is gone answers nothing."""
+    client = f"{_PYTHON} -m services.client"
+    # The same orders have the same ids, in another demo too.
+    return f"ENDPOINT={stack.endpoint} {client}" if is_kept else f"make demo KEEP=1, then {client}"
 
 
 def _keep(stack: LocalStack, code: int) -> int:

@@ -28,7 +28,12 @@ class ClientSettings:
         """Reads all settings; raises `SettingsError` with every bad one."""
         settings = cls(
             connection=read_connection(environment),
-            invocation=_invocation(in_container=environment.flag("RUNS_IN_CONTAINER")),
+            invocation=environment.text(
+                "CLIENT_INVOCATION",
+                _invocation(in_container=environment.flag("RUNS_IN_CONTAINER")),
+                pattern=r"[ -~]{1,200}",
+                allowed="a command line of at most 200 characters",
+            ),
             call_seconds=environment.integer("CLIENT_CALL_SECONDS", 10, minimum=1, maximum=600),
             connect_seconds=environment.integer(
                 "CLIENT_CONNECT_SECONDS", 15, minimum=1, maximum=3_600

@@ -163,13 +163,24 @@ def test_a_demo_that_is_kept_leads_to_the_timeline_and_ends_well_on_ctrl_c(
         demo = subprocess.Popen(
             ["make", "demo", "KEEP=1", f"ORDERS={orders_file('kept', 12)}"],  # noqa: S607 - make is found on PATH
             cwd=ROOT,
-            env=os.environ | FAST,
+            env=os.environ | FAST | {"FAILURE_RATE": "1"},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
         )
     try:
         wait_for_line(log, "Ctrl-C ")
+        hint = re.search(r"\.\.\. and 2 more: (.*)$", log.read_text(), re.MULTILINE)
+        assert hint is not None, log.read_text()
+        results = subprocess.run(
+            ["sh", "-c", hint[1]],  # noqa: S607 - as a person types it
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert "kept-12" in results.stdout
         link = re.search(
             r"^timeline +(http://\S+/(orders-\w+)\?tab=timeline)$", log.read_text(), re.MULTILINE
         )
