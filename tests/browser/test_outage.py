@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from scripts.local_stack import LocalStack
 from tests.browser.addresses import instance, list_of
@@ -19,6 +19,11 @@ COUNT_WITHDRAWALS: Final = """() => {
 }"""
 
 
+def _refuse(route: Route) -> None:
+    """The answer to a wish that nobody can fulfil."""
+    route.fulfill(status=400, json={"error": {"code": "INVALID_ARGUMENT", "message": "no"}})
+
+
 @pytest.fixture(scope="module")
 def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:  # noqa: ARG001 - without a browser no stack is needed
     """A stack of its own, for its scheduler is killed."""
@@ -30,7 +35,7 @@ def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def watch(watch: Watch) -> Watch:
     """Chromium reports each answer that is an error, and here they are meant."""
-    watch.tolerated.append("status of 503")
+    watch.tolerated += ["status of 503", "status of 400"]
     return watch
 
 
@@ -73,6 +78,29 @@ def test_the_page_of_an_ended_instance_tells_it_too_and_keeps_telling_it(
         assert page.evaluate("window.withdrawn") == 0
         kill_and_start(stack)
         expect(banner).to_be_hidden()
+
+
+def test_an_outage_that_ends_with_a_refusal_is_over(page: Page, stack: LocalStack) -> None:
+    with hub_of(stack) as hub:
+        run = hub.client.schedule_new_orchestration("nobody", instance_id="purged after")
+        page.goto(instance(run))
+        banner = page.get_by_role("alert")
+        end(stack.process("scheduler"))
+        expect(banner).to_contain_text("scheduler")
+        page.route(f"**{instance(run)}*", _refuse)
+        expect(banner).to_be_hidden()
+        kill_and_start(stack)
+        hub.client.terminate_orchestration(run)
+
+
+def test_a_list_tells_it_that_cannot_fetch_what_it_polls_with(
+    page: Page, stack: LocalStack, watch: Watch
+) -> None:
+    watch.tolerated.append("net::ERR_")
+    with hub_of(stack):
+        page.route("**/follow.js*", lambda route: route.abort())
+        page.goto(list_of())
+        expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
 
 
 def test_a_page_that_is_opened_meanwhile_shows_itself_later(page: Page, stack: LocalStack) -> None:

@@ -3,6 +3,7 @@
  * The list of orchestrations: filters by address, rows kept up to date, new ones offered. What the
  * first sight of it does not need is loaded when it is used.
  */
+import { ApiError } from "./api.js";
 import { bindFilters } from "./filters.js";
 import { keepPicking, picked } from "./pick.js";
 import { poll } from "./poll.js";
@@ -75,7 +76,19 @@ async function onClick(event) {
   if (address) await go(address);
 }
 
-poll(async (signal) => (await import("./follow.js")).follow(signal));
+/** What polling needs; a module that cannot be fetched means that nobody answers. */
+async function follower() {
+  try {
+    return await import("./follow.js");
+  } catch {
+    const message = "The dashboard cannot be reached. If this stays, load the page again.";
+    throw new ApiError("UNAVAILABLE", message, 0);
+  }
+}
+
+// Soon after the first sight, and not at the first poll: then it may be too late to fetch anything.
+setTimeout(() => void follower().catch(() => {}), 1000);
+poll(async (signal) => (await follower()).follow(signal));
 bindFilters((url) => void go(url));
 keepPicking();
 rememberAddress();

@@ -4,7 +4,7 @@ import { ApiError, segment, sendJson } from "./api.js";
 import { ask } from "./dialogs.js";
 import { FORMS } from "./forms.js";
 import { morph } from "./morph.js";
-import { fetchPart } from "./part.js";
+import { fetchPart, forgetPart } from "./part.js";
 import { poll } from "./poll.js";
 import { showTimes } from "./times.js";
 import { toast, toastLater } from "./toasts.js";
@@ -29,14 +29,23 @@ function finish() {
   showTimes(head());
 }
 
+/** What a dialog is about stays as it is below it. */
+const isAsking = () => document.querySelector("dialog[open]") !== null;
+
 const polling = poll(async (signal) => {
+  if (isAsking()) return false;
   const fresh = (await fetchPart(location.href, signal))?.getElementById("head");
-  if (!fresh || document.querySelector("dialog[open]")) return;
+  if (!fresh) return true;
+  if (isAsking()) {
+    forgetPart(); // opened meanwhile: what was not shown has to come again
+    return true;
+  }
   morph(head(), fresh);
   finish();
   const { status, executionId, updated } = head().dataset;
   const detail = { status, executionId, lastUpdatedAt: updated };
   document.dispatchEvent(new CustomEvent("instance:changed", { detail }));
+  return true;
 });
 
 /**

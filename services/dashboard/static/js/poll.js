@@ -44,7 +44,8 @@ export function poll(look, { everyMs = EVERY_MS } = {}) {
       if (stopped.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
       const isAway = error.status === 0 || error.status >= 500;
-      if (isAway) tellConnection({ ok: false, message: error.message });
+      // A refusal is an answer: there is a connection.
+      tellConnection(isAway ? { ok: false, message: error.message } : { ok: true, message: "" });
       wait = Math.min(wait * 2, EVERY_MS_MAX);
     } finally {
       busy = false;
