@@ -16,9 +16,6 @@ ALLOWED: Final = {
     "Failed": {"Restart", "Rewind", "Purge", "Start one like this"},
 }
 
-# More than two polls.
-LOOKS_AFTER_MS: Final = 4_500
-
 
 def waiting(hub: Hub, prefix: str = "managed") -> str:
     """A fresh instance that waits for an approval."""
@@ -204,21 +201,6 @@ def test_one_like_another_has_its_name_version_input_and_tags(
     expect(page.locator("#instance")).not_to_have_attribute("data-instance-id", shop.tagged)
     other = page.locator("#instance").get_attribute("data-instance-id") or ""
     assert state_of(hub, other).get_input() == "a text"
-
-
-def test_what_happens_while_a_dialog_is_open_is_shown_once_it_is_closed(
-    page: Page, hub: Hub
-) -> None:
-    instance_id = waiting(hub)
-    page.goto(instance(instance_id))
-    action(page, "Raise event").click()
-    expect(dialog(page)).to_be_visible()
-    hub.client.terminate_orchestration(instance_id)
-    hub.ended(instance_id)
-    page.wait_for_timeout(LOOKS_AFTER_MS)
-    expect(status(page)).to_have_text("Running")
-    dialog(page).get_by_role("button", name="Cancel").click()
-    expect(status(page)).to_have_text("Terminated")
 
 
 @pytest.mark.parametrize(

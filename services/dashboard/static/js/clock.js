@@ -11,7 +11,7 @@ const ZONE_KEY = "zone";
 let ahead = 0;
 
 /**
- * Corrects the clock by what a page or an answer (its `Date` header) says.
+ * Corrects the clock by what a page (`data-now`) or an answer (`x-now`) says, to the millisecond.
  *
  * @param {string | null | undefined} serverTime
  */
@@ -63,15 +63,18 @@ function inOneUnit(ms) {
   return `${Math.floor(ms / DAY)} d`;
 }
 
+/** Clocks differ a little: what has just happened is not to happen yet. */
+const SOON = 5 * SECOND;
+
 /**
- * "now", "12 s ago", "3 h ago", "in 5 m".
+ * "just now", "12 s ago", "3 h ago", "in 5 m".
  *
  * @param {string | number} time
  * @param {number} [at] the present, for tests
  */
 export function relativeTime(time, at = now()) {
   const past = at - new Date(time).getTime();
-  if (Math.abs(past) < SECOND) return "now";
+  if (past < SECOND && past > -SOON) return "just now";
   return past > 0 ? `${inOneUnit(past)} ago` : `in ${inOneUnit(-past)}`;
 }
 

@@ -135,8 +135,20 @@ export function ask(question, run) {
   return new Promise((resolve) => {
     /** @type {T | null} */
     let result = null;
+    /** @param {boolean} on */
+    const setBusy = (on) => [confirm, cancel].forEach((button) => (button.disabled = on));
     cancel.addEventListener("click", () => dialog.close());
+    // What is under way cannot be called back. Escape pressed twice closes without `cancel`, and
+    // the focus may have left with the button.
+    /** @param {Event} event */
+    const stay = (event) => {
+      const closes = !(event instanceof KeyboardEvent) || event.key === "Escape";
+      if (closes && confirm.disabled) event.preventDefault();
+    };
+    dialog.addEventListener("cancel", stay);
+    window.addEventListener("keydown", stay, true);
     dialog.addEventListener("close", () => {
+      window.removeEventListener("keydown", stay, true);
       dialog.remove();
       resolve(result);
     });
@@ -147,7 +159,8 @@ export function ask(question, run) {
         showError(form, `${problem.field.label} ${problem.text}`, problem.field);
         return;
       }
-      confirm.disabled = true;
+      if (confirm.disabled) return;
+      setBusy(true);
       try {
         result = await run(values);
         dialog.close();
@@ -155,7 +168,7 @@ export function ask(question, run) {
         if (!(error instanceof ApiError)) throw error;
         showError(form, error.message);
       } finally {
-        confirm.disabled = false;
+        setBusy(false);
       }
     });
   });

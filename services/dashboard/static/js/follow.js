@@ -1,7 +1,10 @@
 // @ts-check
 /** Keeps the rows of the list up to date, and offers new ones. */
-import { merge, mergeRows } from "./merge.js";
+import { markGone, merge, mergeRows } from "./merge.js";
 import { fetchPart, forgetPart } from "./part.js";
+
+/** So many ids fit into an address, however long they are. */
+const PIECE = 50;
 
 /** @param {number} added */
 function offer(added) {
@@ -19,10 +22,19 @@ function offer(added) {
  * @param {AbortSignal} signal
  */
 async function followLost(ids, signal) {
-  const query = new URLSearchParams(ids.map((id) => ["id", id]));
-  const fresh = await fetchPart(`${location.pathname}?${query}`, signal);
-  forgetPart();
-  if (fresh) mergeRows(fresh);
+  try {
+    for (let at = 0; at < ids.length; at += PIECE) {
+      const piece = ids.slice(at, at + PIECE);
+      forgetPart();
+      const query = new URLSearchParams(piece.map((id) => ["id", id]));
+      const fresh = await fetchPart(`${location.pathname}?${query}`, signal);
+      if (!fresh) continue;
+      mergeRows(fresh);
+      markGone(piece, fresh);
+    }
+  } finally {
+    forgetPart();
+  }
 }
 
 /**

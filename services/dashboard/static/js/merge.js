@@ -34,6 +34,27 @@ export function mergeRows(fresh) {
 }
 
 /**
+ * Rows that were asked for and have not come: somebody has purged them.
+ *
+ * @param {string[]} ids
+ * @param {Document} fresh
+ */
+export function markGone(ids, fresh) {
+  const shown = rowsOf(document);
+  const others = rowsOf(fresh);
+  for (const id of ids) {
+    const row = others.has(id) ? undefined : shown.get(id);
+    if (!row) continue;
+    row.setAttribute("data-status", "purged");
+    const status = document.createElement("span");
+    status.className = "muted";
+    status.textContent = "Purged";
+    row.querySelector(".status")?.replaceWith(status);
+    for (const growing of row.querySelectorAll("[data-since]")) growing.removeAttribute("data-since");
+  }
+}
+
+/**
  * Takes over all but new rows.
  *
  * @param {Document} fresh

@@ -3,6 +3,7 @@
 import { ApiError, segment, sendJson } from "./api.js";
 import { ask } from "./dialogs.js";
 import { FORMS } from "./forms.js";
+import { fragment, html, icon } from "./html.js";
 import { morph } from "./morph.js";
 import { fetchPart, forgetPart } from "./part.js";
 import { poll } from "./poll.js";
@@ -32,9 +33,31 @@ function finish() {
 /** What a dialog is about stays as it is below it. */
 const isAsking = () => document.querySelector("dialog[open]") !== null;
 
+/**
+ * There is no such instance any more: nothing can be done with it, and nothing changes.
+ *
+ * @param {ApiError} error
+ */
+function showGone(error) {
+  if (error.status !== 404) return;
+  polling.stop();
+  const reason = "This orchestration was purged.";
+  for (const button of head().querySelectorAll("[data-action]")) {
+    button.setAttribute("aria-disabled", "true");
+    button.setAttribute("title", reason);
+  }
+  for (const growing of head().querySelectorAll("[data-since]")) growing.removeAttribute("data-since");
+  const notice = html`<p class="notice" id="gone" role="status">${icon("warning")}${reason}</p>`;
+  head().after(fragment(notice));
+}
+
 const polling = poll(async (signal) => {
   if (isAsking()) return false;
-  const fresh = (await fetchPart(location.href, signal))?.getElementById("head");
+  const page = await fetchPart(location.href, signal).catch((error) => {
+    if (error instanceof ApiError) showGone(error);
+    throw error;
+  });
+  const fresh = page?.getElementById("head");
   if (!fresh) return true;
   if (isAsking()) {
     forgetPart(); // opened meanwhile: what was not shown has to come again
@@ -95,6 +118,7 @@ document.addEventListener("click", async (event) => {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     toast(error.message, { bad: true });
+    polling.now(); // what is shown may be what was
   }
 });
 document.addEventListener("instance:retries", (event) => {

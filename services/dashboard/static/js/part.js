@@ -23,7 +23,7 @@ export async function fetchPart(url, signal) {
   const response = await request(url, { headers, signal, cache: "no-store" });
   if (response.status === 304) return null;
   if (!response.ok) throw await refusal(response);
-  correctClock(response.headers.get("date"));
+  correctClock(response.headers.get("x-now"));
   last = { url, etag: response.headers.get("etag") };
   return parsePage(await response.text());
 }

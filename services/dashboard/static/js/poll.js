@@ -41,7 +41,7 @@ export function poll(look, { everyMs = EVERY_MS } = {}) {
       wait = everyMs;
       if (asked !== false) tellConnection({ ok: true, message: "" });
     } catch (error) {
-      if (stopped.signal.aborted) return;
+      if (stopped.signal.aborted && !(error instanceof ApiError)) return;
       if (!(error instanceof ApiError)) throw error;
       const isAway = error.status === 0 || error.status >= 500;
       // A refusal is an answer: there is a connection.
