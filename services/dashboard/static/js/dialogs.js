@@ -2,6 +2,7 @@
 /** Dialogs that ask: a title, what will happen, fields, and one button that does it. */
 import { ApiError } from "./api.js";
 import { fragment, html } from "./html.js";
+import { pretty } from "./instance/payload.js";
 
 /**
  * @typedef {object} Field
@@ -12,6 +13,8 @@ import { fragment, html } from "./html.js";
  * @property {string} [hint]
  * @property {boolean} [required]
  * @property {string[]} [suggestions]
+ * @property {boolean} [tall] a large box, with a button that formats it
+ * @property {boolean} [asIs] what is no JSON is as good; nothing is taken off
  *
  * @typedef {Record<string, string | boolean>} Values of a field "check" a boolean, else a text
  *
@@ -32,7 +35,7 @@ function control(field) {
   switch (field.kind) {
     case "json":
     case "lines":
-      return html`<textarea class="${field.kind === "lines" && "short"}" ${rest}${described}${required} spellcheck="false">${field.value}</textarea>`;
+      return html`<textarea class="${field.kind === "lines" && "short"}"${field.tall && html` rows="14"`} ${rest}${described}${required} spellcheck="false">${field.value}</textarea>`;
     case "time":
       return html`<input type="datetime-local" step="1" ${rest}${described} value="${field.value}">`;
     default:
@@ -51,9 +54,21 @@ function row(field) {
   return html`<div class="field">
     <label for="field-${field.name}">${field.label}${!field.required && html` <span class="muted">(optional)</span>`}</label>
     ${control(field)}${hint}
+    ${field.tall && html`<button type="button" class="button format" data-format="field-${field.name}">Format</button>`}
     ${field.suggestions && html`<datalist id="list-${field.name}">
       ${field.suggestions.map((one) => html`<option value="${one}"></option>`)}</datalist>`}
   </div>`;
+}
+
+/**
+ * Indents what stands in a field, if it is JSON.
+ *
+ * @param {Event} event
+ */
+function onFormat(event) {
+  const id = /** @type {HTMLElement} */ (event.target).dataset.format;
+  const area = id && /** @type {HTMLTextAreaElement} */ (document.getElementById(id));
+  if (area) area.value = pretty(area.value) ?? area.value;
 }
 
 /** @param {Question} question */
@@ -84,10 +99,11 @@ function read(form, fields) {
   const values = {};
   for (const field of fields) {
     const input = /** @type {HTMLInputElement} */ (form.elements.namedItem(field.name));
-    const value = field.kind === "check" ? input.checked : input.value.trim();
+    const text = field.asIs ? input.value : input.value.trim();
+    const value = field.kind === "check" ? input.checked : text;
     values[field.name] = value;
     if (field.required && value === "") return { values, problem: { field, text: "is needed" } };
-    if (field.kind !== "json" || value === "") continue;
+    if (field.kind !== "json" || field.asIs || value === "") continue;
     try {
       JSON.parse(String(value));
     } catch (error) {
@@ -96,6 +112,15 @@ function read(form, fields) {
     }
   }
   return { values, problem: null };
+}
+
+/**
+ * What the fields hold, as the browser has it: a line's end may be another than in what was given.
+ *
+ * @param {HTMLFormElement} form
+ */
+function textsOf(form) {
+  return new Map([...new FormData(form)].map(([name, text]) => [name, String(text)]));
 }
 
 /**
@@ -120,7 +145,8 @@ function showError(form, text, field) {
  *
  * @template T
  * @param {Question} question
- * @param {(values: Values) => Promise<T> | T} run
+ * @param {(values: Values, edited: Set<string>) => Promise<T> | T} run `edited`: the names of the
+ *   fields that are not as they were given
  * @returns {Promise<T | null>} null: the reader has thought better of it
  */
 export function ask(question, run) {
@@ -130,6 +156,8 @@ export function ask(question, run) {
   const cancel = /** @type {HTMLButtonElement} */ (dialog.querySelector("[data-cancel]"));
   document.body.append(dialog);
   dialog.showModal();
+  dialog.addEventListener("click", onFormat);
+  const given = textsOf(form);
   const first = form.querySelector("input, textarea");
   /** @type {HTMLElement} */ (question.danger ? cancel : first ?? confirm).focus();
   return new Promise((resolve) => {
@@ -162,7 +190,9 @@ export function ask(question, run) {
       if (confirm.disabled) return;
       setBusy(true);
       try {
-        result = await run(values);
+        const texts = textsOf(form);
+        const edited = [...texts.keys()].filter((name) => texts.get(name) !== given.get(name));
+        result = await run(values, new Set(edited));
         dialog.close();
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;

@@ -1,19 +1,27 @@
 // @ts-check
 /** Starts an orchestration: a new one, or one like another. */
-import { getJson, segment, sendJson } from "./api.js";
+import { ApiError, getJson, segment, sendJson } from "./api.js";
 import { zone } from "./clock.js";
 import { ask } from "./dialogs.js";
 import { fromField } from "./filters.js";
+import { pretty } from "./instance/payload.js";
 import { toast, toastLater } from "./toasts.js";
 
-/** @typedef {{name?: string, version?: string, input?: string, tags?: Record<string, string>}} Model */
+/**
+ * @typedef {object} Model
+ * @property {string} [name]
+ * @property {string | null} [version]
+ * @property {string | null} [input] serialized, not always as JSON
+ * @property {Record<string, string>} [tags]
+ */
 
 /** Names that this task hub has seen. */
 async function knownNames() {
   try {
     const answer = await sendJson("POST", "/orchestrations/query", { pagination: { count: 1 } });
     return answer.body.names;
-  } catch {
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
     return []; // only suggestions: starting will tell what is wrong
   }
 }
@@ -38,25 +46,52 @@ function tagsOf(text) {
  */
 function fields(model, suggestions) {
   const tags = Object.entries(model.tags ?? {}).map(([name, value]) => `${name}=${value}`);
+  const input = model.input ?? "";
+  const shown = pretty(input);
+  const isOther = input !== "" && shown === null;
   const clock = zone() === "utc" ? "in UTC" : "in local time";
   return [
     { name: "name", label: "Name", value: model.name, required: true, suggestions },
     { name: "instanceId", label: "Instance id", hint: "Left out, it gets one of its own." },
-    { name: "version", label: "Version", value: model.version },
-    { name: "input", label: "Input", kind: "json", value: model.input, hint: "JSON" },
+    { name: "version", label: "Version", value: model.version ?? "" },
+    {
+      name: "input",
+      label: "Input",
+      kind: "json",
+      value: shown ?? input,
+      hint: isOther ? "This is no JSON: it is sent as it stands here, for a worker that can read it." : "JSON",
+      tall: model.input !== undefined,
+      asIs: isOther,
+    },
     { name: "scheduledStartAt", label: "Start at", kind: "time", hint: `A time ${clock}; left out, it starts now.` },
     { name: "tags", label: "Tags", kind: "lines", value: tags.join("\n"), hint: "name=value, one a line" },
   ];
 }
 
-/** @param {import("./dialogs.js").Values} values */
-async function send(values) {
+/**
+ * What was not edited is sent as the model has it: a field may show less than there is.
+ *
+ * @param {Model} model
+ * @param {Set<string>} edited
+ */
+function untouched(model, edited) {
+  const known = Object.entries(model).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(known.filter(([name]) => !edited.has(name)));
+}
+
+/**
+ * @param {Model} model
+ * @param {import("./dialogs.js").Values} values
+ * @param {Set<string>} edited
+ */
+async function send(model, values, edited) {
   const { tags, scheduledStartAt, ...texts } = values;
   const given = Object.entries(texts).filter(([, value]) => value !== "");
   /** @type {Record<string, unknown>} */
   const body = Object.fromEntries(given);
   if (scheduledStartAt) body.scheduledStartAt = fromField(String(scheduledStartAt));
   if (tags) body.tags = tagsOf(String(tags));
+  Object.assign(body, untouched(model, edited));
   return (await sendJson("POST", "/orchestrations", body)).body.instanceId;
 }
 
@@ -71,7 +106,7 @@ export async function startNew(model = {}) {
     fields: fields(model, await knownNames()),
     confirm: "Start",
   };
-  const id = await ask(question, send);
+  const id = await ask(question, (values, edited) => send(model, values, edited));
   if (id === null) return;
   toastLater(`Started ${id}`);
   location.assign(`/hubs/${document.body.dataset.hub}/orchestrations/${segment(id)}`);
@@ -90,8 +125,9 @@ export async function startLike(id) {
       getJson(`${path}/payloads`),
     ]);
     const { name, version, tags } = instance;
-    await startNew({ name, version: version ?? "", tags, input: payloads.input ?? "" });
+    await startNew({ name, version, tags, input: payloads.input });
   } catch (error) {
-    toast(/** @type {Error} */ (error).message, { bad: true });
+    if (!(error instanceof ApiError)) throw error;
+    toast(error.message, { bad: true });
   }
 }
