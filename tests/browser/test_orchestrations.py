@@ -104,6 +104,27 @@ def test_the_created_range_is_a_filter(page: Page) -> None:
     expect(rows(page)).to_have_count(50)
 
 
+def test_a_range_is_told_in_the_zone_that_is_chosen_in_any_tab(page: Page) -> None:
+    page.goto(f"{LIST}?to=2020-01-02T00:00:00Z")
+    expect(chips(page)).to_have_text("Created until 2020-01-02 01:00:00")
+    other = page.context.new_page()
+    other.goto(LIST)
+    other.locator("#display > summary").click()
+    other.get_by_label("UTC").check()
+    expect(chips(page)).to_have_text("Created until 2020-01-02 00:00:00 UTC")
+    page.locator("#display > summary").click()
+    expect(page.get_by_label("UTC")).to_be_checked()
+
+
+def test_the_counts_stand_on_one_line_and_say_what_they_count(page: Page) -> None:
+    for width in (1280, 1130, 1100, 1000, 870):
+        page.set_viewport_size({"width": width, "height": 720})
+        page.goto(LIST)
+        counts = page.get_by_role("navigation", name="in this task hub")
+        tops = {link.bounding_box()["y"] for link in counts.get_by_role("link").all()}  # type: ignore[index]
+        assert len(tops) == 1, width
+
+
 def test_a_range_of_ones_own_is_typed_in_the_zone_that_is_shown(page: Page) -> None:
     page.goto(LIST)
     page.get_by_label("Created", exact=True).select_option("custom")

@@ -5,7 +5,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
-const ZONE_KEY = "zone";
+export const ZONE_KEY = "zone";
 
 /** How far the server's clock is ahead of this machine's, in milliseconds. */
 let ahead = 0;
@@ -38,7 +38,12 @@ export function zone() {
  */
 export function setZone(chosen) {
   localStorage.setItem(ZONE_KEY, chosen);
-  document.dispatchEvent(new CustomEvent("zonechange", { detail: { zone: chosen } }));
+  tellZone();
+}
+
+/** Tells this page which zone is chosen now. */
+export function tellZone() {
+  document.dispatchEvent(new CustomEvent("zonechange", { detail: { zone: zone() } }));
 }
 
 /**

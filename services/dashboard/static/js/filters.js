@@ -1,6 +1,6 @@
 // @ts-check
 /** The row of filters: what is chosen goes into the address, and times into the reader's zone. */
-import { zone } from "./clock.js";
+import { formatTime, zone } from "./clock.js";
 
 const MINUTE_MS = 60_000;
 
@@ -40,6 +40,22 @@ function showRange() {
   }
 }
 
+/** The server writes "Created until 2026-11-25 18:00:00 UTC", for it knows of no other zone. */
+function showChips() {
+  for (const label of document.querySelectorAll("#chips .cut")) {
+    const chip = /** @type {HTMLElement} */ (label);
+    chip.dataset.label ??= chip.textContent ?? "";
+    const [, words, time] = /^(Created (?:from|until) )(.+) UTC$/.exec(chip.dataset.label) ?? [];
+    const shown = time && formatTime(`${time.replace(" ", "T")}Z`);
+    if (shown) chip.textContent = words + shown.replace(/\.000(?= UTC$|$)/, "");
+  }
+}
+
+function showAll() {
+  showRange();
+  showChips();
+}
+
 /** @param {HTMLFormElement} filters */
 function addressOf(filters) {
   const data = new FormData(filters);
@@ -73,7 +89,7 @@ export function bindFilters(go) {
     const menu = /** @type {HTMLDetailsElement} */ (event.target);
     if (menu.id === "saved" && menu.open) void import("./saved.js").then(({ showViews }) => showViews());
   }, true);
-  document.addEventListener("softload", showRange);
-  document.addEventListener("zonechange", showRange);
-  showRange();
+  document.addEventListener("softload", showAll);
+  document.addEventListener("zonechange", showAll);
+  showAll();
 }

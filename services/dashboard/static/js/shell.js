@@ -8,10 +8,14 @@ const byId = (id) => document.getElementById(id);
 
 function bindDisplay() {
   const display = byId("display");
-  const theme = document.documentElement.dataset.theme ?? "system";
-  for (const input of display?.querySelectorAll("input") ?? []) {
-    input.checked = input.value === (input.name === "theme" ? theme : zone());
-  }
+  const showChosen = () => {
+    const theme = document.documentElement.dataset.theme ?? "system";
+    for (const input of display?.querySelectorAll("input") ?? []) {
+      input.checked = input.value === (input.name === "theme" ? theme : zone());
+    }
+  };
+  showChosen();
+  window.addEventListener("storage", showChosen); // chosen in another tab
   display?.addEventListener("change", (event) => {
     const input = /** @type {HTMLInputElement} */ (event.target);
     if (input.name === "zone") setZone(input.value === "utc" ? "utc" : "local");

@@ -1,6 +1,6 @@
 // @ts-check
 /** Times and growing durations in the page: shown in the reader's zone, moved on every second. */
-import { formatDuration, formatTime, now, relativeTime } from "./clock.js";
+import { ZONE_KEY, formatDuration, formatTime, now, relativeTime, tellZone } from "./clock.js";
 
 /**
  * @param {Element} element
@@ -35,6 +35,9 @@ export function showTimes(root = document) {
 export function keepTimes() {
   showTimes();
   document.addEventListener("zonechange", () => showTimes());
+  window.addEventListener("storage", ({ key }) => {
+    if (key === ZONE_KEY || key === null) tellZone(); // chosen in another tab
+  });
   setInterval(() => {
     if (!document.hidden) showTimes();
   }, 1000);
