@@ -1,7 +1,9 @@
 """The dashboard's routes, its guards, and what it answers when something is wrong."""
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +30,7 @@ from services.shared.web import EncodedPaths, Guard
 
 # Below this a packed answer is no smaller.
 _GZIP_BYTES_MIN = 500
+_OF_API: Final = re.compile(r"/hubs/[^/]+/api/")
 
 
 def application(desk: Desk, hosts: Iterable[str]) -> ASGIApp:
@@ -56,7 +59,7 @@ def application(desk: Desk, hosts: Iterable[str]) -> ASGIApp:
     app.state.desk = desk
     packed = GZipMiddleware(app, minimum_size=_GZIP_BYTES_MIN)
     # Around everything: a refusal and an error of our own carry the headers too.
-    return SecurityHeaders(Guard(EncodedPaths(packed), hosts))
+    return SecurityHeaders(Guard(EncodedPaths(packed), hosts, ("/healthz",)))
 
 
 async def _start(request: Request) -> Response:
@@ -78,7 +81,7 @@ async def _favicon(_request: Request) -> Response:
 async def _on_refusal(request: Request, error: Exception) -> Response:
     if not isinstance(error, RefusedError):
         raise error
-    if is_partial(request) or "/api/" in request.url.path:
+    if is_partial(request) or _OF_API.match(request.scope["path"]):
         return error_response(error.status, error.code, str(error))
     return desk_of(request).refuse(error)
 
@@ -87,7 +90,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     text = "There is no such page" if error.status_code == HTTPStatus.NOT_FOUND else error.detail
-    return await _on_refusal(request, RefusedError(error.status_code, "NOT_FOUND", text))
+    code = "NOT_FOUND" if error.status_code == HTTPStatus.NOT_FOUND else "INVALID_ARGUMENT"
+    answer = await _on_refusal(request, RefusedError(error.status_code, code, text))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _on_failure(request: Request, _error: Exception) -> Response:

@@ -4,6 +4,7 @@ The browser's `clock.js` says the same in the same words: it goes on where the p
 """
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,12 @@ _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
+# Deeper ones begin no further in: with depth alone a text would grow by its square.
+_LEVELS_MAX: Final = 40
+_PARTS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_HALVES: Final = re.compile("[\ud800-\udfff]")
+_OPENING: Final = frozenset("{[")
+_CLOSING: Final = frozenset("}]")
 _UNITS: Final = (("d", _DAY), ("h", _HOUR), ("m", _MINUTE), ("s", _SECOND))
 
 
@@ -65,8 +72,37 @@ def number(value: int) -> str:
 
 
 def pretty(text: str) -> str:
-    """A payload indented when it is JSON, and as it stands otherwise."""
+    """A payload indented when it is JSON, every token as it was written; otherwise as it stands.
+
+    Halves of a surrogate pair, which no page can be encoded with, are shown as escapes.
+    """
+    text = _HALVES.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        json.loads(text, parse_int=str, parse_float=str)
     except (ValueError, RecursionError):
         return text
+    return _indented(_PARTS.findall(text))
+
+
+def _indented(parts: list[str]) -> str:
+    out: list[str] = []
+    depth = 0
+    before = ""
+    for at, part in enumerate(parts):
+        if part in _CLOSING and before not in _OPENING:
+            depth -= 1
+            out.append(_line(depth))
+        out.append(part)
+        if part in _OPENING and parts[at + 1] not in _CLOSING:
+            depth += 1
+            out.append(_line(depth))
+        elif part == ",":
+            out.append(_line(depth))
+        elif part == ":":
+            out.append(" ")
+        before = part
+    return "".join(out)
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * min(depth, _LEVELS_MAX)

@@ -38,6 +38,7 @@ _DIRECTIONS: Final = {"asc": "ASCENDING_SORT", "desc": "DESCENDING_SORT"}
 _RELATIVE: Final = re.compile(r"([0-9]{1,5})([mhd])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _IDS_MAX: Final = 200
+_STEP_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +202,11 @@ def _moment(name: str, text: str, now: datetime) -> datetime:
     relative = _RELATIVE.fullmatch(text)
     try:
         if relative is None:
-            return parse_time(text)
-        return now - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-    except OverflowError:
-        return now
-    except ValueError:
+            return parse_time(text).astimezone(UTC)
+        # Whoever asks again within these seconds asks the same, and learns that nothing changed.
+        step = now.replace(second=now.second // _STEP_SECONDS * _STEP_SECONDS, microsecond=0)
+        return step - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+    except (ValueError, OverflowError):
         raise BadAddressError(
             f"{name}={text!r} in the address: a time such as 2026-11-25T18:00Z is meant,"
             " or how long ago, such as 15m, 24h or 7d"

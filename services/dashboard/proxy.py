@@ -16,9 +16,9 @@ from services.dashboard.errors import SchedulerAwayError
 # The scheduler's own bound.
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 
-_ID: Final = r"(?!\.{1,2}(?:/|$))[^/]+"
+_ID: Final = r"(?!(?:\.|%2[eE]){1,2}(?:/|$))[^/]+"
 _ORCHESTRATION: Final = rf"/orchestrations/{_ID}"
-_EXECUTION: Final = rf"{_ORCHESTRATION}/executions/[^/]+"
+_EXECUTION: Final = rf"{_ORCHESTRATION}/executions/{_ID}"
 _ALLOWED: Final = tuple(
     (method, re.compile(pattern))
     for method, pattern in (
@@ -40,7 +40,7 @@ _ALLOWED: Final = tuple(
         ("GET", r"/workers"),
     )
 )
-_PASSED_BACK: Final = ("content-type", "etag", "location", "date")
+_PASSED_BACK: Final = ("content-type", "etag", "location")
 
 
 def is_allowed(method: str, path: str) -> bool:

@@ -5,6 +5,7 @@ in time is a `SchedulerAwayError`.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,14 +13,21 @@ from typing import Any, Final
 
 import httpx
 
-from services.dashboard.errors import RefusedError, SchedulerAwayError
+from services.dashboard.errors import BadAddressError, RefusedError, SchedulerAwayError
 
 # A scheduler on this machine takes a connection at once or not at all.
 _TIMEOUT: Final = httpx.Timeout(15.0, connect=2.0, pool=5.0)
-_LIMITS: Final = httpx.Limits(max_connections=64, max_keepalive_connections=16)
+# The scheduler closes an idle connection after 5 s: ours is given up before that.
+_LIMITS: Final = httpx.Limits(
+    max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
+)
 _ROOT: Final = "/v1/taskhubs"
 _NOT_MODIFIED: Final = 304
+_NO_ANSWER: Final = "The scheduler gave no answer in time; it may have been done all the same"
+_REDIRECTED: Final = 300
 _REFUSED: Final = 400
+_PRINTABLE: Final = re.compile(r"[!-~]+")
+_FOLDED: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?=/|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +46,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """The body of a good answer; raises `RefusedError` with the scheduler's text otherwise."""
-        if self.status >= _REFUSED:
+        if self.status >= _REDIRECTED:
             raise self._refusal()
         content: dict[str, Any] = json.loads(self.body)
         return content
@@ -49,7 +57,8 @@ class Answer:
             return RefusedError(self.status, str(error["code"]), str(error["message"]))
         except (ValueError, KeyError, TypeError):
             text = f"The scheduler answered {self.status} without saying why"
-            return RefusedError(self.status, "UNKNOWN", text)
+            status = self.status if self.status >= _REFUSED else 502
+            return RefusedError(status, "UNKNOWN", text)
 
 
 class SchedulerApi:
@@ -70,14 +79,19 @@ class SchedulerApi:
         body: bytes | None = None,
         etag: str | None = None,
     ) -> Answer:
-        """Sends one request; `path` is below `/v1/taskhubs`, its segments are encoded already."""
+        """Sends one request; `path` is below `/v1/taskhubs`, its segments are encoded already.
+
+        Raises `SchedulerAwayError`, and `BadAddressError` for an id that no path can hold.
+        """
+        if _FOLDED.search(path):
+            raise BadAddressError("The ids . and .. cannot be opened: no address can hold them")
         target = f"{_ROOT}{path}?{query}" if query else f"{_ROOT}{path}"
         headers = {"accept": "application/json"}
         if hub is not None:
             headers["x-taskhub"] = hub
         if body is not None:
             headers["content-type"] = "application/json"
-        if etag is not None:
+        if etag is not None and _PRINTABLE.fullmatch(etag):
             headers["if-none-match"] = etag
         try:
             response = await self._client.request(
@@ -86,8 +100,14 @@ class SchedulerApi:
                 headers=headers,
                 content=body,
             )
+        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            if method == "GET" or path.endswith("/query"):
+                raise SchedulerAwayError(self.endpoint, "no answer in time") from error
+            raise RefusedError(504, "DEADLINE_EXCEEDED", _NO_ANSWER) from error
         except httpx.TimeoutException as error:
             raise SchedulerAwayError(self.endpoint, "no answer in time") from error
+        except httpx.LocalProtocolError:
+            raise  # what we wrote is wrong, and not the scheduler away
         except httpx.HTTPError as error:
             raise SchedulerAwayError(self.endpoint, "no connection") from error
         return Answer(

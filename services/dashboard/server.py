@@ -56,7 +56,7 @@ async def serve(settings: DashboardSettings) -> None:
     async with connected(settings.scheduler) as api:
         desk = Desk(api=api, templates=Templates(), task_hub=settings.task_hub)
         config = uvicorn.Config(
-            application(desk, settings.hosts),
+            application(desk, (*settings.hosts, settings.host)),
             log_config=None,
             access_log=False,
             server_header=False,

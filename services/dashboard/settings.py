@@ -10,7 +10,7 @@ HUB_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 
 _ADDRESS: Final = r"[A-Za-z0-9:.\-]+"
 _HOSTS: Final = r"[A-Za-z0-9.\-]+(\s*,\s*[A-Za-z0-9.\-]+)*"
-_ENDPOINT: Final = r"https?://([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?"
+_ENDPOINT: Final = r"https?://([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(:(?!0)([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?/?"
 _PORT_MAX: Final = 65_535
 
 

@@ -56,3 +56,9 @@ def test_a_bad_setting_ends_the_dashboard_with_2_and_a_line_that_names_it() -> N
     assert ended.returncode == 2
     assert "DASHBOARD_PORT='http'" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_schedulers_port_is_one_that_exists(port: str) -> None:
+    with pytest.raises(SettingsError):
+        DashboardSettings.read(Environment({"SCHEDULER_HTTP_ENDPOINT": f"http://x:{port}"}))

@@ -46,3 +46,16 @@ def test_an_absolute_time_is_in_utc_to_the_millisecond() -> None:
 @pytest.mark.parametrize("text", ["not json", "{", "[" * 100_000])
 def test_a_payload_that_is_no_json_is_shown_as_it_stands(text: str) -> None:
     assert pretty(text) == text
+
+
+@pytest.mark.parametrize("token", ["1.10", "1e400", "12345678901234567890", '"a\\u00e9: {,}"'])
+def test_a_payload_keeps_every_token(token: str) -> None:
+    assert pretty(f'{{"a":{token},"a":[]}}') == f'{{\n  "a": {token},\n  "a": []\n}}'
+
+
+def test_half_a_surrogate_pair_is_shown_as_its_escape() -> None:
+    assert pretty('"\ud800"') == '"\\ud800"'
+
+
+def test_a_deep_payload_grows_no_further_in() -> None:
+    assert len(pretty("[" * 400 + "1" + "]" * 400)) < 800 * 82 + 1

@@ -92,3 +92,10 @@ def test_a_status_alone_is_taken_away_by_its_second_click() -> None:
 
 def test_ids_are_asked_for_whatever_the_filters_say() -> None:
     assert filter_of("id=a&id=b&name=c") == {"instanceIds": ["a", "b"]}
+
+
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00%2B05:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_calendar_has_is_told_by_its_name(name: str, text: str) -> None:
+    with pytest.raises(BadAddressError, match=f"{name}="):
+        parse(f"{name}={text}")

@@ -1,3 +1,4 @@
+import httpx
 import pytest
 
 from services.dashboard.proxy import BODY_BYTES_MAX, is_allowed
@@ -79,3 +80,15 @@ def test_a_body_that_is_too_large_or_no_json_goes_nowhere() -> None:
     form = scheduler.ask(path, "POST", {"content-type": "text/plain"}, b"{}")
     assert (large.status_code, form.status_code) == (413, 415)
     assert scheduler.asked == []
+
+
+@pytest.mark.parametrize("execution", ["..", ".", "%2e%2e", "%2E."])
+def test_an_execution_whose_name_paths_fold_away_is_not_asked_for(execution: str) -> None:
+    assert not is_allowed("GET", f"/orchestrations/a/executions/{execution}/history")
+
+
+def test_a_tag_that_no_header_can_hold_is_not_passed_on() -> None:
+    scheduler = Scheduler({"/workers": {"workers": [], "waiting": []}})
+    headers = httpx.Headers([(b"if-none-match", b'"\xff"')])
+    answer = scheduler.ask("/hubs/default/api/workers", headers=headers)
+    assert answer.status_code == 200
