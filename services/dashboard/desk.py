@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -70,7 +71,8 @@ class Desk:
             raise found
         assert found is not None, "a whole page is asked without an ETag"  # noqa: S101 - see `etag_of`
         values = {**base, "title": found.title, "region": found.region, **found.values}
-        return HTMLResponse(self.templates.render(found.template, values), found.status)
+        text = self.templates.render(found.template, values)
+        return HTMLResponse(text, found.status, headers={"x-now": _now()})
 
     def refuse(self, error: RefusedError) -> Response:
         """The page of an address that leads nowhere."""
@@ -87,9 +89,9 @@ class Desk:
         except RefusedError as error:
             return error_response(error.status, error.code, str(error))
         if found is None:
-            return Response(status_code=304)
+            return Response(status_code=304, headers={"x-now": _now()})
         text = self.templates.render(found.region, {"hub": hub, **found.values})
-        headers = {"vary": "X-Partial"}
+        headers = {"vary": "X-Partial", "x-now": _now()}
         if found.etag is not None:
             headers["etag"] = f'{_ETAG_HEAD}{quote(found.etag, safe="")}"'
         return HTMLResponse(text, found.status, headers=headers)
@@ -111,6 +113,11 @@ class Desk:
             "first_hub": self.task_hub,
         }
         return HTMLResponse(self.templates.render("error.html", values), error.status)
+
+
+def _now() -> str:
+    """What browsers set their clocks of the page by."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def desk_of(request: Request) -> Desk:

@@ -26,7 +26,7 @@ async def _look(request: Request) -> Content | None:
     if cursor:
         pagination["cursor"] = cursor
     asked = {
-        "filter": {"instanceIdPrefix": prefix} if prefix else {},
+        "filter": {"includeTransient": True} | ({"instanceIdPrefix": prefix} if prefix else {}),
         "pagination": pagination,
     }
     answer = await desk_of(request).api.query(hub, "/entities/query", asked, etag=etag_of(request))
@@ -41,6 +41,7 @@ async def _look(request: Request) -> Content | None:
         values={
             "entities": found["entities"],
             "total": found["totalCount"],
+            "total_is_exact": found["totalIsExact"],
             "next_cursor": found["nextCursor"],
             "prefix": prefix,
             "cursor": cursor,

@@ -56,19 +56,27 @@ def _names(names: list[str], chosen: str) -> list[str]:
 
 
 async def open_by_id(request: Request) -> Response:
-    """Leads to the instance of an id, or to the ids that begin like it."""
+    """Leads to the instance of an id, or to the ids that begin like it.
+
+    Blanks around it may be part of it, or came along when it was copied.
+    """
     hub = hub_of(request)
-    instance_id = request.query_params.get("id", "").strip()
-    kind = "entities" if instance_id.startswith("@") else "orchestrations"
+    typed = request.query_params.get("id", "")
+    instance_id = typed.strip()
     if not instance_id:
         return RedirectResponse(orchestrations_url(hub), 303)
-    try:
-        answer = await desk_of(request).api.call(hub, f"/{kind}/{segment(instance_id)}")
-        exists = answer.status == HTTPStatus.OK
-    except SchedulerAwayError:
-        exists = True  # its page will say so, and show it later
-    if exists:
-        return RedirectResponse(instance_url(hub, instance_id), 303)
-    if kind == "entities":
+    for one in dict.fromkeys((typed, instance_id)):
+        if await _exists(request, hub, one):
+            return RedirectResponse(instance_url(hub, one), 303)
+    if instance_id.startswith("@"):
         return RedirectResponse(entities_url(hub, instance_id, ""), 303)
     return RedirectResponse(orchestrations_url(hub, prefix=instance_id, sub="1", sought="1"), 303)
+
+
+async def _exists(request: Request, hub: str, instance_id: str) -> bool:
+    kind = "entities" if instance_id.startswith("@") else "orchestrations"
+    try:
+        answer = await desk_of(request).api.call(hub, f"/{kind}/{segment(instance_id)}")
+    except SchedulerAwayError:
+        return True  # its page will say so, and show it later
+    return answer.status == HTTPStatus.OK

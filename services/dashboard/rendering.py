@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from services.dashboard import addresses, formatting
-from services.dashboard.statuses import ALL, ENDED, status_of
+from services.dashboard.statuses import ALL, ENDED, PENDING, status_of
 
 FOLDER: Final = Path(__file__).parent
 # The address's name of a view, its label, its icon.
@@ -43,10 +43,8 @@ def _duration(orchestration: Mapping[str, Any], now: datetime) -> Markup | str:
     if ended is not None:
         span = formatting.parse_time(ended) - created
         return formatting.duration(formatting.milliseconds(span))
-    if orchestration["scheduledStartAt"] and status_of(orchestration["status"]).key == "pending":
-        start = formatting.parse_time(orchestration["scheduledStartAt"])
-        if start > now:
-            return "not yet"
+    if status_of(orchestration["status"]) == PENDING:
+        return "\N{EN DASH}"  # nothing has started that could last
     shown = formatting.duration(formatting.milliseconds(now - created))
     return Markup('<span data-since="{}">{}</span>').format(orchestration["createdAt"], shown)
 

@@ -35,7 +35,7 @@ class _File:
         changed, plain = path.stat().st_mtime_ns, path.read_bytes()
         return cls(
             changed=changed,
-            etag=f'"{hashlib.sha256(plain).hexdigest()[:24]}"',
+            etag=f'W/"{hashlib.sha256(plain).hexdigest()[:24]}"',
             media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
             plain=plain,
             packed=gzip.compress(plain, mtime=0),
@@ -66,6 +66,9 @@ class StaticFiles:
         if _NAME.fullmatch(name) is None or not path.is_file():
             raise MissingError("There is no such file")
         file = self._files.get(name)
-        if file is None or path.stat().st_mtime_ns != file.changed:
-            file = self._files[name] = _File.read(path)
+        try:
+            if file is None or path.stat().st_mtime_ns != file.changed:
+                file = self._files[name] = _File.read(path)
+        except FileNotFoundError:
+            raise MissingError("There is no such file") from None
         return file

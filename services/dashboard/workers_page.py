@@ -34,6 +34,7 @@ async def _look(request: Request) -> Content | None:
         values={
             "workers": [_worker(worker) for worker in found["workers"]],
             "waiting": [item for item in waiting if item["isAccepted"]],
+            "waiting_more": found.get("waitingMore", 0),
             "unaccepted": [item for item in waiting if not item["isAccepted"]],
         },
     )

@@ -183,3 +183,26 @@ def test_a_file_comes_packed_to_whoever_unpacks_it() -> None:
 @pytest.mark.parametrize("path", ["../settings.py", "%2e%2e/settings.py", "css", "no.js", "js/"])
 def test_no_address_leads_to_another_file(path: str) -> None:
     assert Scheduler().ask(f"/static/{path}").status_code == 404
+
+
+def test_what_is_pending_has_lasted_for_no_time() -> None:
+    text = listing(status="ORCHESTRATION_STATUS_PENDING", completedAt=None).ask(LIST).text
+    assert "data-since" not in text
+
+
+@pytest.mark.parametrize("instance_id", [".", ".."])
+def test_an_id_that_paths_fold_away_is_told_to_be_one(instance_id: str) -> None:
+    answer = Scheduler().ask(f"/hubs/default/open?id={instance_id}")
+    assert answer.status_code == 400
+    assert "cannot be opened" in answer.text
+
+
+def test_an_answer_says_what_time_it_is() -> None:
+    assert re.fullmatch(r"[\d-]+T[\d:]+\.\d{3}Z", listing().ask(LIST).headers["x-now"])
+
+
+def test_a_way_that_is_not_offered_is_told_with_those_that_are() -> None:
+    answer = Scheduler().ask("/hubs/api/orchestrations", "POST")
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    assert answer.headers["content-type"].startswith("text/html")
