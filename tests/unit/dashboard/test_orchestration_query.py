@@ -99,3 +99,9 @@ def test_ids_are_asked_for_whatever_the_filters_say() -> None:
 def test_a_time_that_no_calendar_has_is_told_by_its_name(name: str, text: str) -> None:
     with pytest.raises(BadAddressError, match=f"{name}="):
         parse(f"{name}={text}")
+
+
+def test_a_relative_range_is_the_same_question_for_some_seconds() -> None:
+    moments = [NOW.replace(second=21, microsecond=5), NOW.replace(second=29)]
+    one, other = (parse("from=1h").body(moment)["filter"] for moment in moments)
+    assert one == other

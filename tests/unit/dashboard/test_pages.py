@@ -1,3 +1,4 @@
+import json
 import re
 
 import pytest
@@ -206,3 +207,32 @@ def test_a_way_that_is_not_offered_is_told_with_those_that_are() -> None:
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_probe_may_call_us_by_any_name_and_a_browser_may_not() -> None:
+    named = {"host": "probe.example.net"}
+    assert Scheduler().ask("/healthz", headers=named).status_code == 204
+    assert Scheduler().ask("/", headers=named).status_code == 403
+
+
+def test_names_that_were_left_out_are_counted() -> None:
+    scheduler = Scheduler({"/workers": {"workers": [], "waiting": [], "waitingMore": 1_234}})
+    assert "1,234 more names" in scheduler.ask("/hubs/default/workers").text
+
+
+def test_an_id_is_looked_for_as_it_was_typed_first() -> None:
+    scheduler = Scheduler({"/orchestrations/%20q": {}, "/orchestrations/q": {}})
+    answer = scheduler.ask("/hubs/default/open?id=%20q")
+    assert answer.headers["location"] == f"{LIST}/%20q"
+
+
+def test_a_file_is_the_same_packed_or_not() -> None:
+    assert Scheduler().ask("/static/css/base.css").headers["etag"].startswith('W/"')
+
+
+def test_an_entity_that_only_waits_is_listed() -> None:
+    found = {"entities": [], "totalCount": 0, "totalIsExact": True, "nextCursor": None}
+    scheduler = Scheduler({"/entities/query": found})
+    assert scheduler.ask("/hubs/default/entities").status_code == 200
+    [asked] = [one for one in scheduler.asked if one.path == "/entities/query"]
+    assert json.loads(asked.body)["filter"] == {"includeTransient": True}
