@@ -57,13 +57,13 @@ def duration(ms: int) -> str:
 
 
 def relative(text: str, now: datetime) -> str:
-    """`now`, `12 s ago`, `3 h ago`, `in 5 m`."""
+    """`just now`, `12 s ago`, `3 h ago`, `in 5 m`."""
     past = (now - parse_time(text)) // timedelta(milliseconds=1)
     for unit, size in _UNITS:
         if abs(past) >= size:
             number = f"{abs(past) // size} {unit}"
             return f"{number} ago" if past > 0 else f"in {number}"
-    return "now"
+    return "just now"
 
 
 def number(value: int) -> str:

@@ -27,12 +27,12 @@ def test_a_duration_is_said_in_two_units_at_most(ms: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("ago", "text"),
     [
-        (timedelta(milliseconds=500), "now"),
+        (timedelta(milliseconds=500), "just now"),
         (timedelta(seconds=12), "12 s ago"),
         (timedelta(minutes=119), "1 h ago"),
         (timedelta(days=40), "40 d ago"),
         (timedelta(minutes=-5), "in 5 m"),
-        (timedelta(milliseconds=-1), "now"),
+        (timedelta(milliseconds=-1), "just now"),
     ],
 )
 def test_a_relative_time_is_said_in_one_unit(ago: timedelta, text: str) -> None:
