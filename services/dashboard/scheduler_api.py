@@ -1,7 +1,7 @@
 """The scheduler's management API: one call, its answer, and what can go wrong with it.
 
-Knows the wire and nothing of pages. Connections are kept and used again; a call that gets no answer
-in time is a `SchedulerAwayError`.
+Knows the wire and nothing of pages. Connections are kept and used again; a question that gets no
+answer in time is a `SchedulerAwayError`, and a change that gets none a `RefusedError`.
 """
 
 import json
@@ -24,6 +24,8 @@ _LIMITS: Final = httpx.Limits(
 _ROOT: Final = "/v1/taskhubs"
 _NOT_MODIFIED: Final = 304
 _NO_ANSWER: Final = "The scheduler gave no answer in time; it may have been done all the same"
+_NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_QUESTIONS: Final = frozenset({"/orchestrations/query", "/entities/query"})
 _REDIRECTED: Final = 300
 _REFUSED: Final = 400
 _PRINTABLE: Final = re.compile(r"[!-~]+")
@@ -81,7 +83,8 @@ class SchedulerApi:
     ) -> Answer:
         """Sends one request; `path` is below `/v1/taskhubs`, its segments are encoded already.
 
-        Raises `SchedulerAwayError`, and `BadAddressError` for an id that no path can hold.
+        Raises `SchedulerAwayError`, `RefusedError` for a change that may have been done all the
+        same, and `BadAddressError` for an id that no path can hold.
         """
         if _FOLDED.search(path):
             raise BadAddressError("The ids . and .. cannot be opened: no address can hold them")
@@ -100,16 +103,15 @@ class SchedulerApi:
                 headers=headers,
                 content=body,
             )
-        except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            if method == "GET" or path.endswith("/query"):
-                raise SchedulerAwayError(self.endpoint, "no answer in time") from error
-            raise RefusedError(504, "DEADLINE_EXCEEDED", _NO_ANSWER) from error
-        except httpx.TimeoutException as error:
-            raise SchedulerAwayError(self.endpoint, "no answer in time") from error
         except httpx.LocalProtocolError:
             raise  # what we wrote is wrong, and not the scheduler away
         except httpx.HTTPError as error:
-            raise SchedulerAwayError(self.endpoint, "no connection") from error
+            # Without a connection nothing has been sent; with one, who knows.
+            if isinstance(error, _NOTHING_SENT) or _only_asks(method, path):
+                is_late = isinstance(error, httpx.TimeoutException)
+                reason = "no answer in time" if is_late else "no connection"
+                raise SchedulerAwayError(self.endpoint, reason) from error
+            raise RefusedError(504, "DEADLINE_EXCEEDED", _NO_ANSWER) from error
         return Answer(
             status=response.status_code,
             etag=response.headers.get("etag"),
@@ -122,6 +124,10 @@ class SchedulerApi:
     ) -> Answer:
         """A read whose question is a body."""
         return await self.call(hub, path, method="POST", body=json.dumps(body).encode(), etag=etag)
+
+
+def _only_asks(method: str, path: str) -> bool:
+    return method == "GET" or (method == "POST" and path in _QUESTIONS)
 
 
 @asynccontextmanager

@@ -326,6 +326,17 @@ def test_the_header_leads_to_the_other_task_hubs(page: Page) -> None:
     expect(count_of(page, "All").locator("b")).to_have_text(str(ROOTS))
 
 
+def test_the_menu_of_task_hubs_counts_when_it_is_opened(page: Page, hub: Hub) -> None:
+    page.goto(list_of(SHOP))
+    shown = page.locator(f"#hubs a[data-id='{SHOP}'] .caption")
+    before = int((shown.text_content() or "").split()[0].replace(",", ""))
+    run = hub.fresh("counted")
+    hub.client.schedule_new_orchestration("waits", input=1, instance_id=run)
+    hub.until_status(run, {"waiting for": "approval"})
+    page.locator("#hubs > summary").click()
+    expect(shown).to_contain_text(f"{before + 1:,} orchestrations")
+
+
 @pytest.mark.parametrize(
     ("address", "status", "said"),
     [

@@ -68,12 +68,14 @@ class Asked:
 class Scheduler:
     """Answers every path with what `answers` holds for it, and 404 otherwise.
 
-    An answer is a body, or a status and a body. With `is_away` there is no connection.
+    An answer is a body, or a status and a body. With `is_away` there is no connection; one that is
+    there ends with `breaks`, after the request has come.
     """
 
     answers: dict[str, Any] = field(default_factory=dict)
     etag: str = '"7"'
     is_away: bool = False
+    breaks: httpx.HTTPError | None = None
     asked: list[Asked] = field(default_factory=list)
 
     async def _answer(self, request: Request) -> Response:
@@ -89,6 +91,8 @@ class Scheduler:
                 body=await request.body(),
             )
         )
+        if self.breaks is not None:
+            raise self.breaks
         if request.headers.get("if-none-match") == self.etag:
             return Response(status_code=304, headers={"etag": self.etag})
         missing = (404, {"error": {"code": "NOT_FOUND", "message": f"There is no {path}"}})

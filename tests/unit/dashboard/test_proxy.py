@@ -92,3 +92,52 @@ def test_a_tag_that_no_header_can_hold_is_not_passed_on() -> None:
     headers = httpx.Headers([(b"if-none-match", b'"\xff"')])
     answer = scheduler.ask("/hubs/default/api/workers", headers=headers)
     assert answer.status_code == 200
+
+
+NO_ANSWERS = [
+    httpx.ReadTimeout("slow"),
+    httpx.ReadError("reset"),
+    httpx.RemoteProtocolError("closed"),
+]
+
+
+@pytest.mark.parametrize("error", NO_ANSWERS)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/orchestrations"),
+        ("DELETE", "/orchestrations/query"),
+        ("POST", "/entities/a/signal"),
+    ],
+)
+def test_what_was_sent_and_got_no_answer_may_have_been_done(
+    method: str, path: str, error: httpx.HTTPError
+) -> None:
+    answer = Scheduler(breaks=error).ask(f"/hubs/default/api{path}", method)
+    assert answer.status_code == 504
+    assert "may have been done" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("error", NO_ANSWERS)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/workers"), ("POST", "/orchestrations/query"), ("POST", "/entities/query")],
+)
+def test_a_question_that_got_no_answer_has_done_nothing(
+    method: str, path: str, error: httpx.HTTPError
+) -> None:
+    answer = Scheduler(breaks=error).ask(f"/hubs/default/api{path}", method)
+    assert answer.status_code == 503
+    assert "cannot be reached" in answer.json()["error"]["message"]
+
+
+def test_an_answer_has_one_date() -> None:
+    answer = Scheduler({"/workers": {}}).ask("/hubs/default/api/workers")
+    assert "date" not in answer.headers  # the server adds it
+
+
+def test_a_task_hub_may_be_called_api() -> None:
+    page = Scheduler().ask("/hubs/api/orchestrations/nobody")
+    call = Scheduler().ask("/hubs/api/api/nothing")
+    assert page.headers["content-type"].startswith("text/html")
+    assert (call.status_code, call.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -21,9 +21,9 @@ export async function fetchPart(url, signal) {
   const headers = new Headers({ "x-partial": "1" });
   if (last.etag && last.url === url) headers.set("if-none-match", last.etag);
   const response = await request(url, { headers, signal, cache: "no-store" });
+  correctClock(response.headers.get("x-now"));
   if (response.status === 304) return null;
   if (!response.ok) throw await refusal(response);
-  correctClock(response.headers.get("x-now"));
   last = { url, etag: response.headers.get("etag") };
   return parsePage(await response.text());
 }

@@ -38,6 +38,10 @@ function bindMenus() {
     menu.removeAttribute("open");
     menu.querySelector("summary")?.focus();
   });
+  document.addEventListener("toggle", (event) => {
+    const menu = /** @type {HTMLDetailsElement} */ (event.target);
+    if (menu.id === "hubs" && menu.open) void import("./hubs.js").then(({ showHubs }) => showHubs());
+  }, true);
 }
 
 /** @param {Element} button */
