@@ -1,7 +1,7 @@
 // @ts-check
 /** A page that came without its content, for the scheduler was away: asks for it until it is there. */
 import { ApiError, request } from "./api.js";
-import { parsePage } from "./html.js";
+import { parsePage } from "./part.js";
 import { poll } from "./poll.js";
 import { showTimes } from "./times.js";
 

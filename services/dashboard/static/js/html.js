@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * HTML built in the browser, every value escaped. The one module that hands text to the HTML parser.
+ * HTML built in the browser, every value escaped. The one module that makes elements of text; what
+ * the server rendered is read by `part.js`.
  *
  * What people and orchestrations wrote goes in as a value of `html` and stays text; only `Markup`,
  * which `html` alone makes, goes in as it is. Values stand between tags or inside quoted attributes.
@@ -64,15 +65,6 @@ export function fragment(markup) {
  */
 export function render(element, markup) {
   element.replaceChildren(fragment(markup));
-}
-
-/**
- * A page, or a part of one, as our own server rendered it. Never for text from anywhere else.
- *
- * @param {string} text
- */
-export function parsePage(text) {
-  return new DOMParser().parseFromString(text, "text/html");
 }
 
 /**

@@ -1,7 +1,7 @@
 // @ts-check
 /** The menu of task hubs: what it says of each is fetched anew when it is opened. */
-import { parsePage } from "./html.js";
 import { morph } from "./morph.js";
+import { parsePage } from "./part.js";
 
 const SHEET = "#hubs .sheet";
 const FAILED = 500;

@@ -1,8 +1,16 @@
 // @ts-check
-/** The changing part of this page, as the server renders it; nothing when it has not changed. */
+/** Pages as our own server renders them: the changing part of this one, when it has changed. */
 import { refusal, request } from "./api.js";
 import { correctClock } from "./clock.js";
-import { parsePage } from "./html.js";
+
+/**
+ * A page, or a part of one, as our own server rendered it. Never for text from anywhere else.
+ *
+ * @param {string} text
+ */
+export function parsePage(text) {
+  return new DOMParser().parseFromString(text, "text/html");
+}
 
 /** @type {{url: string, etag: string | null}} */
 let last = { url: "", etag: null };

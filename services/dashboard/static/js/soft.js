@@ -1,6 +1,6 @@
 // @ts-check
 /** Moves between addresses of one page without loading it anew: the focus stays where it was. */
-import { parsePage } from "./html.js";
+import { parsePage } from "./part.js";
 import { showTimes } from "./times.js";
 
 const FOCUSABLE = "a[href], button, input, select, summary";
