@@ -1,15 +1,11 @@
 """The container's health check: 0 only while `GET /healthz` answers 204."""
 
-import http.client
 import sys
-from typing import Final
 
 from services.scheduler.settings import SchedulerSettings
+from services.shared import health
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
-
-_SECONDS: Final = 3.0
-_EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
 
 def main() -> int:
@@ -19,18 +15,7 @@ def main() -> int:
     except SettingsError as error:
         print(error)  # noqa: T201 - the health check's output
         return 1
-    host = "localhost" if settings.host in _EVERY_INTERFACE else settings.host
-    connection = http.client.HTTPConnection(host, settings.http_port, timeout=_SECONDS)
-    try:
-        connection.request("GET", "/healthz")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        print(f"no answer from {host}:{settings.http_port}: {error}")  # noqa: T201 - the health check's output
-        return 1
-    finally:
-        connection.close()
-    print(f"/healthz answers {status}")  # noqa: T201 - the health check's output
-    return 0 if status == http.client.NO_CONTENT else 1
+    return health.check(settings.host, settings.http_port)
 
 
 if __name__ == "__main__":
