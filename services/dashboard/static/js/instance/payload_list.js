@@ -7,7 +7,7 @@ import { payloadRows } from "./payload_items.js";
 import { durationText, isMoment, lengthOf } from "./step_facts.js";
 import { shortId } from "./timeline_row.js";
 import { flatten, parentOf, signatureOf } from "./timeline_rows.js";
-import { VirtualList } from "./virtual.js";
+import { VirtualList, markActive } from "./virtual.js";
 
 /**
  * @typedef {import("./timeline_rows.js").Row} Row
@@ -168,15 +168,7 @@ export class PayloadList {
   }
 
   mark() {
-    let id = null;
-    for (const [at, row] of this.list.rows) {
-      const isChosen = this.rows[at]?.key === this.chosen;
-      row.setAttribute("aria-selected", String(isChosen));
-      row.setAttribute("aria-setsize", String(this.rows[at]?.siblings ?? 1));
-      if (isChosen) id = row.id;
-    }
-    if (id === null) this.tree.removeAttribute("aria-activedescendant");
-    else this.tree.setAttribute("aria-activedescendant", id);
+    markActive(this.tree, this.list, this.rows, this.chosen);
   }
 
   /** @param {number} at */

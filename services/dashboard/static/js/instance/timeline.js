@@ -10,7 +10,7 @@ import { Frame } from "./timeline_frame.js";
 import { listenToKeys, listenToPointer } from "./timeline_input.js";
 import { makeRow } from "./timeline_row.js";
 import { AUTO_EXPANDED_MAX, autoExpanded, flatten, signatureOf } from "./timeline_rows.js";
-import { VirtualList } from "./virtual.js";
+import { VirtualList, markActive } from "./virtual.js";
 
 /**
  * @typedef {import("./scale.js").View} View
@@ -274,15 +274,7 @@ export class Timeline {
 
   /** Shows which row is active. */
   mark() {
-    let id = null;
-    for (const [at, row] of this.list.rows) {
-      const isActive = this.rows[at]?.key === this.active;
-      row.setAttribute("aria-selected", String(isActive));
-      row.setAttribute("aria-setsize", String(this.rows[at]?.siblings ?? 1));
-      if (isActive) id = row.id;
-    }
-    if (id === null) this.frame.grid.removeAttribute("aria-activedescendant");
-    else this.frame.grid.setAttribute("aria-activedescendant", id);
+    markActive(this.frame.grid, this.list, this.rows, this.active);
   }
 
   /** Opens what a row stands for: a child's page, a step's payloads. @param {number} at */

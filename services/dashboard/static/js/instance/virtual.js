@@ -139,3 +139,23 @@ export class VirtualList {
     return Math.max(1, Math.floor(room / this.options.rowHeight) - 1);
   }
 }
+
+/**
+ * Tells assistive technology which row of a tree is active, and how long its level is.
+ *
+ * @param {HTMLElement} tree what has the focus
+ * @param {VirtualList} list
+ * @param {import("./timeline_rows.js").Row[]} rows what the list shows
+ * @param {string | null} active a row's key
+ */
+export function markActive(tree, list, rows, active) {
+  let id = null;
+  for (const [at, row] of list.rows) {
+    const isActive = rows[at]?.key === active;
+    row.setAttribute("aria-selected", String(isActive));
+    row.setAttribute("aria-setsize", String(rows[at]?.siblings ?? 1));
+    if (isActive) id = row.id;
+  }
+  if (id === null) tree.removeAttribute("aria-activedescendant");
+  else tree.setAttribute("aria-activedescendant", id);
+}
