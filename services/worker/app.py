@@ -46,7 +46,12 @@ def run(settings: WorkerSettings) -> int:
     keeper.start()
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
-    worker = _new_worker(settings, keeper)
+    worker = new_worker(settings, keeper)
+    for orchestrator in (main_orchestration, process_order_batch):
+        worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
+    worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
+    # Only what is registered here: other programs share the hub with workers of their own.
+    worker.use_work_item_filters()
     worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     while signals.wait(HEARTBEAT_SECONDS) is None:
         keeper.beat()
@@ -73,8 +78,9 @@ def _wait_for_scheduler(
             pause = min(2 * pause, _RETRY_SECONDS_MAX)
 
 
-def _new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSchedulerWorker:
-    worker = DurableTaskSchedulerWorker(
+def new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSchedulerWorker:
+    """A worker with all of our options and nothing registered; `start` it yourself."""
+    return DurableTaskSchedulerWorker(
         host_address=settings.connection.endpoint,
         taskhub=settings.connection.taskhub,
         token_credential=credential_for(settings.connection),
@@ -91,12 +97,6 @@ def _new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSch
         data_converter=PydanticDataConverter(),
         logger=logging.getLogger("durabletask.worker"),
     )
-    for orchestrator in (main_orchestration, process_order_batch):
-        worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
-    worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
-    # Only what is registered here: other programs share the hub with workers of their own.
-    worker.use_work_item_filters()
-    return worker
 
 
 def _drain(
