@@ -8,9 +8,9 @@ import signal
 from datetime import timedelta
 from typing import Any, Final
 
-import grpc
 import uvloop
 
+from services.scheduler.edge.server import GrpcServer
 from services.scheduler.edge.service import TaskHubService
 from services.scheduler.errors import PortInUseError, StopError, StoreFailedError
 from services.scheduler.http.routes import application
@@ -84,8 +84,9 @@ class _Scheduler:
             on_failure=self._fail,
         )
         service = TaskHubService(hubs)
-        server, grpc_port = _bind_grpc(settings, service)
-        await server.start()
+        server = GrpcServer(service.take, _SERVER_OPTIONS)
+        grpc_port = _listen(server, settings)
+        server.start()
         # A name that it was told to listen on is one that it is called by.
         names = (*settings.http_hosts, settings.host)
         http.start(application(hubs, service.calls, names))
@@ -150,13 +151,11 @@ async def _drained(hubs: TaskHubs) -> None:
         await asyncio.wait_for(asyncio.gather(*drained), _DRAIN_SECONDS)
 
 
-def _bind_grpc(settings: SchedulerSettings, service: TaskHubService) -> tuple[grpc.aio.Server, int]:
-    server = grpc.aio.server(options=_SERVER_OPTIONS)
-    server.add_generic_rpc_handlers((service.handler(),))
+def _listen(server: GrpcServer, settings: SchedulerSettings) -> int:
     address = _address(settings.host, settings.grpc_port)
     try:
-        return server, server.add_insecure_port(address)
-    except RuntimeError as error:
+        return server.listen(address)
+    except OSError as error:
         raise PortInUseError(address, "SCHEDULER_GRPC_PORT") from error
 
 

@@ -1,4 +1,8 @@
-"""The unary calls of the service: each is one call of a hub."""
+"""The unary calls of the service: each is one call of a hub.
+
+Use cases are plain functions, and their responses leave once all is on the disk; what has to wait
+for more than that is a coroutine.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +35,7 @@ class Call:
         return self.hubs.find(self.task_hub)
 
 
+UseCase = Callable[[OpenHub, Any], Any]
 Answer = Callable[[Call], Awaitable[Any]]
 
 
@@ -39,16 +44,29 @@ async def _hello(call: Call) -> Empty:
     return Empty()
 
 
-def _use_case(name: str) -> Answer:
-    """A synchronous use case of the hub; its answer leaves once it is on the disk."""
+def _use_case(name: str) -> UseCase:
+    def perform(hub: OpenHub, request: Any) -> Any:  # noqa: ANN401 - any message of the service
+        return getattr(hub.hub, name)(request)
 
-    async def answer(call: Call) -> Any:  # noqa: ANN401 - any response of the service
-        hub = call.hub().hub
-        response = getattr(hub, name)(call.request)
-        await hub.durable()
-        return response
+    return perform
 
-    return answer
+
+def _complete(name: str) -> UseCase:
+    done = pb.CompleteTaskResponse()
+
+    def perform(hub: OpenHub, request: Any) -> pb.CompleteTaskResponse:  # noqa: ANN401 - any answer
+        getattr(hub.desk, name)(request)
+        return done
+
+    return perform
+
+
+def _abandon(response: type[Any]) -> UseCase:
+    def perform(hub: OpenHub, request: Any) -> Any:  # noqa: ANN401 - one of each kind of work item
+        hub.desk.abandon(request.completionToken)
+        return response()
+
+    return perform
 
 
 def _has_started(row: Any) -> bool:  # noqa: ANN401 - an InstanceRow
@@ -106,26 +124,6 @@ async def _clean_entities(call: Call) -> pb.CleanEntityStorageResponse:
             return total
 
 
-def _complete(name: str) -> Answer:
-    done = pb.CompleteTaskResponse()
-
-    async def answer(call: Call) -> pb.CompleteTaskResponse:
-        hub = call.hub()
-        getattr(hub.desk, name)(call.request)
-        await hub.hub.durable()
-        return done
-
-    return answer
-
-
-def _abandon(response: type[Any]) -> Answer:
-    async def answer(call: Call) -> Any:  # noqa: ANN401 - one response a kind of work item
-        call.hub().desk.abandon(call.request.completionToken)
-        return response()
-
-    return answer
-
-
 async def _create_hub(call: Call) -> pb.CreateTaskHubResponse:
     call.hubs.create(call.task_hub, anew=call.request.recreateIfExists)
     return pb.CreateTaskHubResponse()
@@ -136,30 +134,20 @@ async def _delete_hub(call: Call) -> pb.DeleteTaskHubResponse:
     return pb.DeleteTaskHubResponse()
 
 
-UNARY: Final[Mapping[str, tuple[type[Any], Answer]]] = {
-    "Hello": (Empty, _hello),
+USE_CASES: Final[Mapping[str, tuple[type[Any], UseCase]]] = {
     "StartInstance": (pb.CreateInstanceRequest, _use_case("start")),
     "GetInstance": (pb.GetInstanceRequest, _use_case("get")),
     "RewindInstance": (pb.RewindInstanceRequest, _use_case("rewind")),
     "RestartInstance": (pb.RestartInstanceRequest, _use_case("restart")),
-    "WaitForInstanceStart": (pb.GetInstanceRequest, _wait(_has_started)),
-    "WaitForInstanceCompletion": (pb.GetInstanceRequest, _wait(_has_ended)),
     "RaiseEvent": (pb.RaiseEventRequest, _use_case("raise_event")),
     "TerminateInstance": (pb.TerminateRequest, _use_case("terminate")),
     "SuspendInstance": (pb.SuspendRequest, _use_case("suspend")),
     "ResumeInstance": (pb.ResumeRequest, _use_case("resume")),
-    "QueryInstances": (pb.QueryInstancesRequest, _query(reads.query_instances)),
-    "ListInstanceIds": (pb.ListInstanceIdsRequest, _query(reads.list_instance_ids)),
-    "PurgeInstances": (pb.PurgeInstancesRequest, _purge),
     "CompleteActivityTask": (pb.ActivityResponse, _complete("complete_activity")),
     "CompleteOrchestratorTask": (pb.OrchestratorResponse, _complete("complete_turn")),
     "CompleteEntityTask": (pb.EntityBatchResult, _complete("complete_batch")),
-    "CreateTaskHub": (pb.CreateTaskHubRequest, _create_hub),
-    "DeleteTaskHub": (pb.DeleteTaskHubRequest, _delete_hub),
     "SignalEntity": (pb.SignalEntityRequest, _use_case("signal_entity")),
     "GetEntity": (pb.GetEntityRequest, _use_case("get_entity")),
-    "QueryEntities": (pb.QueryEntitiesRequest, _query(reads.query_entities)),
-    "CleanEntityStorage": (pb.CleanEntityStorageRequest, _clean_entities),
     "AbandonTaskActivityWorkItem": (
         pb.AbandonActivityTaskRequest,
         _abandon(pb.AbandonActivityTaskResponse),
@@ -176,6 +164,19 @@ UNARY: Final[Mapping[str, tuple[type[Any], Answer]]] = {
         pb.SkipGracefulOrchestrationTerminationsRequest,
         _use_case("skip_graceful_terminations"),
     ),
+}
+
+WAITING: Final[Mapping[str, tuple[type[Any], Answer]]] = {
+    "Hello": (Empty, _hello),
+    "WaitForInstanceStart": (pb.GetInstanceRequest, _wait(_has_started)),
+    "WaitForInstanceCompletion": (pb.GetInstanceRequest, _wait(_has_ended)),
+    "QueryInstances": (pb.QueryInstancesRequest, _query(reads.query_instances)),
+    "ListInstanceIds": (pb.ListInstanceIdsRequest, _query(reads.list_instance_ids)),
+    "PurgeInstances": (pb.PurgeInstancesRequest, _purge),
+    "CreateTaskHub": (pb.CreateTaskHubRequest, _create_hub),
+    "DeleteTaskHub": (pb.DeleteTaskHubRequest, _delete_hub),
+    "QueryEntities": (pb.QueryEntitiesRequest, _query(reads.query_entities)),
+    "CleanEntityStorage": (pb.CleanEntityStorageRequest, _clean_entities),
 }
 
 # Where the token stands in an answer: what cannot be read must still end its lease.

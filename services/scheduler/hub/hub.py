@@ -32,6 +32,10 @@ class Hub:
         """Waits until all that has been done and read so far is on the disk."""
         await self._parts.commits.durable()
 
+    def when_durable(self, act: Callable[[], None]) -> None:
+        """The same without a task to wait in."""
+        self._parts.commits.when_durable(act)
+
     # What clients ask for
 
     def start(self, request: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from services.scheduler.errors import StoppingError
@@ -64,7 +65,7 @@ class Commits:
         self._is_urgent = False
         self._hurries = self._was_hurried = False
         self._timer: asyncio.Handle | None = None
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: list[Callable[[], None]] = []
         self._before: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
         self.counts = CommitCounts()
@@ -125,13 +126,20 @@ class Commits:
         """Whether the last commit was one that `hurry` asked for."""
         return self._was_hurried
 
+    def when_durable(self, act: Callable[[], None]) -> None:
+        """Does something once all that has been done and read so far is on the disk."""
+        if not self._is_open:
+            act()
+            return
+        self._joined_at = self._loop.time()
+        self._waiting.append(act)
+
     async def durable(self) -> None:
         """Waits until all that has been done and read so far is on the disk."""
         if not self._is_open:
             return
-        self._joined_at = self._loop.time()
         future = self._loop.create_future()
-        self._waiting.append(future)
+        self.when_durable(partial(_release, future))
         await future
 
     def commit(self) -> None:
@@ -158,9 +166,8 @@ class Commits:
         for act in then:
             act()
         waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        for act in waiting:
+            act()
         self._after_commit()
 
     def close(self) -> None:
@@ -213,3 +220,8 @@ class Commits:
         if not self._failed:
             self._failed = True
             self._on_failure(error)
+
+
+def _release(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

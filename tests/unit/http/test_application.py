@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from services.scheduler.dispatch.streams import Terms
-from services.scheduler.edge.methods import UNARY
 from services.scheduler.edge.service import TaskHubService
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.http import bulk
@@ -105,42 +104,46 @@ async def test_a_refusal_leaves_after_the_commit_that_it_rests_on(tmp_path: Path
         assert at_refusal > before
 
 
-class Context:
-    """What a unary call of gRPC needs of its context."""
+class Wire:
+    """What a call of gRPC needs of the wire under it."""
+
+    method = "/TaskHubSidecarService/StartInstance"
+    metadata = (("taskhub", "default"),)
+    message = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
 
     def __init__(self, hubs: TaskHubs) -> None:
-        self._hubs = hubs
-        self.refusals: list[tuple[grpc.StatusCode, int]] = []
+        (self._hub,) = hubs.opened
+        self.ended = asyncio.Event()
+        self.outcome: tuple[grpc.StatusCode, int] | None = None
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        """The hub that is meant."""
-        return (("taskhub", "default"),)
+    def when_cancelled(self, _act: Any) -> None:
+        """It never is."""
 
-    async def abort(self, code: grpc.StatusCode, _text: str) -> None:
+    def reply(self, _message: bytes) -> None:
+        """Notes when it is answered."""
+        self.refuse(grpc.StatusCode.OK, "")
+
+    def refuse(self, code: grpc.StatusCode, _text: str) -> None:
         """Notes when it is refused."""
-        (hub,) = self._hubs.opened
-        self.refusals.append((code, hub.commit_counts.commits))
+        self.outcome = (code, self._hub.commit_counts.commits)
+        self.ended.set()
 
 
 @on_a_loop
 async def test_a_refusal_of_grpc_leaves_after_that_commit_too(tmp_path: Path) -> None:
     async with served(tmp_path, "default") as (hubs, _client):
         (hub,) = hubs.opened
-        start = TaskHubService(hubs)._unary  # noqa: SLF001 - the wire around it has its own pace
-        request = pb.CreateInstanceRequest(instanceId="a", name="echo")
-
-        serve = start("StartInstance", *UNARY["StartInstance"])
-        context: Any = Context(hubs)
+        service = TaskHubService(hubs)
         await hub.hub.durable()
         before = hub.commit_counts.commits
-        payload = request.SerializeToString()
-        outcomes = await asyncio.gather(
-            serve(payload, context), serve(payload, context), return_exceptions=True
-        )
-        assert isinstance(outcomes[1], Exception)
-        ((code, commits),) = context.refusals
-        assert code is grpc.StatusCode.ALREADY_EXISTS
-        assert commits > before
+        wires: list[Any] = [Wire(hubs), Wire(hubs)]
+        for wire in wires:
+            service.take(wire)
+        await asyncio.gather(*(wire.ended.wait() for wire in wires))
+        assert [wire.outcome for wire in wires] == [
+            (grpc.StatusCode.OK, before + 1),
+            (grpc.StatusCode.ALREADY_EXISTS, before + 1),
+        ]
 
 
 @on_a_loop
