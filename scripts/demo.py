@@ -5,6 +5,7 @@ With `--keep` the dashboard is a part of it, and all of it stays until Ctrl-C.
 
 import argparse
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -110,8 +111,11 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
 def _invocation(stack: LocalStack, *, is_kept: bool) -> str:
     """What a person types to ask about the run; a stack that is gone answers nothing."""
     client = f"{_PYTHON} -m services.client"
-    # The same orders have the same ids, in another demo too.
-    return f"ENDPOINT={stack.endpoint} {client}" if is_kept else f"make demo KEEP=1, then {client}"
+    if not is_kept:
+        # The same orders have the same ids, in another demo too.
+        return f"make demo KEEP=1, then {client}"
+    store = stack.environment["PAYLOAD_STORE"]
+    return f"ENDPOINT={stack.endpoint} PAYLOAD_STORE={shlex.quote(store)} {client}"
 
 
 def _keep(stack: LocalStack, code: int) -> int:

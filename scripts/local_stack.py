@@ -91,6 +91,11 @@ class LocalStack:
             "DASHBOARD_HOST": "127.0.0.1",
             **(environment or {}),
         }
+        # One for all parts and for whoever is run beside them, and gone with the data.
+        self.environment.setdefault(
+            "PAYLOAD_STORE",
+            str(Path(self.environment["SCHEDULER_DATA_DIR"]).absolute() / "payloads"),
+        )
         self._use_ports(
             free_port(GRPC_PORT if usual_ports else 0), free_port(HTTP_PORT if usual_ports else 0)
         )

@@ -18,7 +18,8 @@ from services.client import errors
 from services.client.messages import data_stream, make_streams_robust, say, stderr_console
 from services.client.settings import ClientSettings
 from services.shared.environment import Environment
-from services.shared.errors import SchedulerUnavailableError, SettingsError
+from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
+from services.shared.payload_files import PayloadMissingError
 
 app = typer.Typer(
     name="python -m services.client",
@@ -70,8 +71,10 @@ def _command(command: Callable[..., int], name: str | None = None) -> Callable[.
             sys.stdout.flush()
         except errors.ClientError as error:
             code = _tell(error, error.exit_code)
-        except SettingsError as error:
+        except (SettingsError, PayloadStoreError) as error:
             code = _tell(error, errors.BAD_INPUT)
+        except PayloadMissingError as error:
+            code = _tell(error, errors.FAILED)
         except SchedulerUnavailableError as error:
             code = _tell(error, errors.UNREACHABLE)
         except KeyboardInterrupt:

@@ -16,6 +16,8 @@ from durabletask.client import OrchestrationQuery, OrchestrationState, TaskHubGr
 from services.client.errors import NoSuchOrchestrationError, RefusedError
 from services.client.settings import ClientSettings
 from services.shared.errors import SchedulerUnavailableError
+from services.shared.payload_place import PayloadSettings
+from services.shared.payload_store import CachingPayloadStore, place_of
 from services.shared.sdk import as_unavailable, new_client, status_code, status_details
 
 Result = TypeVar("Result")
@@ -25,7 +27,10 @@ _RETRY_SECONDS: Final = 0.5
 
 
 class Session:
-    """Calls to one task hub. Every call raises `SchedulerUnavailableError` or `RefusedError`."""
+    """Calls to one task hub. Every call raises `SchedulerUnavailableError` or `RefusedError`.
+
+    One that sends a large payload raises `PayloadStoreError` where that cannot be stored.
+    """
 
     def __init__(self, client: TaskHubGrpcClient, settings: ClientSettings, notice: Notice) -> None:
         self._client = client
@@ -133,5 +138,18 @@ def open_session(settings: ClientSettings, notice: Notice) -> Iterator[Session]:
     """A session that ends with the block; `notice` tells a person what it waits for."""
     logging.getLogger("durabletask").setLevel(logging.ERROR)
     logging.getLogger("azure").setLevel(logging.ERROR)
-    with new_client(settings.connection, call_seconds=settings.call_seconds) as client:
+    # The errors that a missing payload is logged with are told where it is read.
+    logging.getLogger("services.shared.payload_store").setLevel(logging.CRITICAL)
+    payloads = _payload_store(settings.payloads)
+    with new_client(
+        settings.connection, call_seconds=settings.call_seconds, payloads=payloads
+    ) as client:
         yield Session(client, settings, notice)
+
+
+def _payload_store(settings: PayloadSettings) -> CachingPayloadStore | None:
+    place = place_of(settings)
+    if place is None:
+        return None
+    # A client reads a payload once.
+    return CachingPayloadStore(place, bytes_max=settings.bytes_max, cache_bytes=0)

@@ -7,6 +7,7 @@ from typing import Self
 
 from services.shared.connection import Connection, read_connection
 from services.shared.environment import Environment
+from services.shared.payload_place import PayloadSettings, read_payload_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class ClientSettings:
     """
 
     connection: Connection
+    payloads: PayloadSettings
     invocation: str
     call_seconds: int
     connect_seconds: int
@@ -26,8 +28,10 @@ class ClientSettings:
     @classmethod
     def read(cls, environment: Environment) -> Self:
         """Reads all settings; raises `SettingsError` with every bad one."""
+        connection = read_connection(environment)
         settings = cls(
-            connection=read_connection(environment),
+            connection=connection,
+            payloads=read_payload_settings(environment, connection),
             invocation=environment.text(
                 "CLIENT_INVOCATION",
                 _invocation(in_container=environment.flag("RUNS_IN_CONTAINER")),

@@ -11,9 +11,8 @@ from services.client.errors import BadInputError
 from services.shared.batches import split
 from services.shared.converter import PydanticDataConverter
 from services.shared.orders import Order
+from services.shared.payload_place import PayloadSettings
 
-# The limit of the service and of the emulator for one payload.
-PAYLOAD_BYTES_MAX: Final = 1024 * 1024
 # The limit is 100; children's ids append to their parent's.
 INSTANCE_ID_CHARS_MAX: Final = 80
 # A part of every id: orders that mean something else in a later version are another submission.
@@ -31,22 +30,33 @@ class Submission:
     batch_sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, orders: Sequence[Order], *, batch_size: int, instance_id: str | None) -> Self:
+    def of(
+        cls,
+        orders: Sequence[Order],
+        *,
+        batch_size: int,
+        instance_id: str | None,
+        payloads: PayloadSettings,
+    ) -> Self:
         """The submission of `orders`; raises `BadInputError` when it is too large to send."""
         wire = [order.to_wire() for order in orders]
         payload = {"orders": wire, "batch_size": batch_size}
         serialized = PydanticDataConverter().serialize(payload) or ""
-        size = len(serialized.encode())
-        if size > PAYLOAD_BYTES_MAX:
-            raise BadInputError(
-                f"the submission is {size:,} bytes and the limit for one payload is"
-                f" {PAYLOAD_BYTES_MAX:,} bytes (1 MiB); split the file into"
-                f" {-(-size // PAYLOAD_BYTES_MAX)} or more and submit each"
-            )
+        _check_size(len(serialized.encode()), payloads)
         return cls(
             instance_id=instance_id or _content_id(serialized),
             payload=payload,
             batch_sizes=tuple(len(batch) for batch in split(wire, batch_size)),
+        )
+
+
+def _check_size(size: int, payloads: PayloadSettings) -> None:
+    limit = payloads.payload_bytes_max
+    if size > limit:
+        raise BadInputError(
+            f"the submission is {size:,} bytes and the limit for one payload is {limit:,} bytes;"
+            f" {payloads.advice}, or split the file into {-(-size // limit)} or more"
+            " and submit each"
         )
 
 

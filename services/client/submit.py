@@ -41,7 +41,7 @@ class SubmitOptions:
 def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
     """Submits the orders of `file`, or attaches to an earlier run; returns the exit code."""
     messages = stderr_console()
-    submission = _read_submission(file, options, messages)
+    submission = _read_submission(file, options, settings, messages)
     with open_session(settings, partial(say, messages)) as session:
         instance_id = submission.instance_id
         fresh = _start(session, submission, options, messages)
@@ -85,7 +85,9 @@ def wait(
     return _tell_end(state, settings, json=json, strict=strict)
 
 
-def _read_submission(file: Path, options: SubmitOptions, messages: Console) -> Submission:
+def _read_submission(
+    file: Path, options: SubmitOptions, settings: ClientSettings, messages: Console
+) -> Submission:
     if not 1 <= options.batch_size <= BATCH_SIZE_MAX:
         raise BadInputError(f"--batch-size must be a whole number from 1 to {BATCH_SIZE_MAX:,}")
     check_timeout(options.timeout)
@@ -97,7 +99,12 @@ def _read_submission(file: Path, options: SubmitOptions, messages: Console) -> S
     elif options.new:
         instance_id = fresh_instance_id()
     orders = _read_file(file, messages, skip_invalid=options.skip_invalid)
-    return Submission.of(orders, batch_size=options.batch_size, instance_id=instance_id)
+    return Submission.of(
+        orders,
+        batch_size=options.batch_size,
+        instance_id=instance_id,
+        payloads=settings.payloads,
+    )
 
 
 def _read_file(file: Path, messages: Console, *, skip_invalid: bool) -> Sequence[Order]:

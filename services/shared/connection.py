@@ -37,6 +37,11 @@ class Connection:
     secure: bool
     taskhub: str
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether the endpoint is a loopback address, or a name that means one."""
+        return _is_loopback(urlsplit(self.endpoint).hostname or "")
+
 
 def read_connection(environment: Environment) -> Connection:
     """Reads `ENDPOINT` and `TASKHUB`; bad ones are left in `environment` for its `check()`.

@@ -5,6 +5,7 @@ when a payload does not fit the type that was asked for. This one writes both an
 """
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -12,7 +13,17 @@ from durabletask.serialization import DataConverter
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from services.shared.payload_files import TOKEN, PayloadMissingError
+from services.shared.payload_place import BLOB_TOKEN
+
 _PLAIN: Final = frozenset({str, int, float, bool, dict, list, type(None), object, Any})
+# No JSON begins like this, so no value of a program is taken for a token.
+_TOKENS: Final = {"file:v1:": TOKEN, "blob:v1:": BLOB_TOKEN}
+_TOKEN_PREFIX_CHARS: Final = 8
+
+
+def _no_store(_token: str) -> str:
+    return "there is no payload store here; PAYLOAD_STORE says where large payloads are kept"
 
 
 class PayloadTypeError(TypeError):
@@ -20,7 +31,13 @@ class PayloadTypeError(TypeError):
 
 
 class PydanticDataConverter(DataConverter):
-    """Writes everything that pydantic can write, and rebuilds every type that it can validate."""
+    """Writes everything that pydantic can write, and rebuilds every type that it can validate.
+
+    `reason` says of a payload's token why the payload itself could not be read.
+    """
+
+    def __init__(self, reason: Callable[[str], str] = _no_store) -> None:
+        self._reason = reason
 
     def serialize(self, value: Any) -> str | None:  # noqa: ANN401 - the SDK's signature
         """The JSON of `value`, or None for None.
@@ -34,11 +51,15 @@ class PydanticDataConverter(DataConverter):
     def deserialize(self, data: str | None, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
         """The value of `data`, as a `target_type` when one is named.
 
-        Raises `PayloadTypeError` when it does not fit, and `ValueError` when `data` is not JSON and
-        no type is named.
+        Raises `PayloadTypeError` when it does not fit, `ValueError` when `data` is not JSON and no
+        type is named, and `PayloadMissingError` when it is a large payload's token: the payload
+        store hands that on where it cannot read the payload.
         """
         if data is None or data == "":
             return None
+        pattern = _TOKENS.get(data[:_TOKEN_PREFIX_CHARS])
+        if pattern is not None and pattern.fullmatch(data):
+            raise PayloadMissingError(data, self._reason(data))
         if target_type is None:
             return json.loads(data)
         try:

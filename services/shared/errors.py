@@ -35,3 +35,17 @@ class SchedulerUnavailableError(Exception):
     def __init__(self, text: str, *, retryable: bool) -> None:
         self.retryable = retryable
         super().__init__(text)
+
+
+class PayloadStoreError(Exception):
+    """A large payload cannot be stored."""
+
+
+class PayloadTooLargeError(PayloadStoreError):
+    """A payload is larger than the payload store takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the payload has {size:,} bytes and the limit is {limit:,} bytes;"
+            " PAYLOAD_STORE_BYTES_MAX allows larger ones"
+        )

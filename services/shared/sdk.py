@@ -18,6 +18,7 @@ from durabletask.grpc_options import GrpcChannelOptions
 from services.shared.connection import Connection
 from services.shared.converter import PydanticDataConverter
 from services.shared.errors import SchedulerUnavailableError
+from services.shared.payload_store import CachingPayloadStore
 
 # gRPC's own default lets a channel sleep for two minutes after a scheduler's restart.
 _RECONNECT_BACKOFF_MS_MAX: Final = 2_000
@@ -154,8 +155,13 @@ def credential_for(connection: Connection) -> TokenCredential | None:
         raise SchedulerUnavailableError(f"{text} {_HINT_SIGN_IN}", retryable=False) from error
 
 
-def new_client(connection: Connection, *, call_seconds: float) -> DurableTaskSchedulerClient:
-    """A client whose every call ends within `call_seconds`; close it, or use it in a `with`."""
+def new_client(
+    connection: Connection, *, call_seconds: float, payloads: CachingPayloadStore | None = None
+) -> DurableTaskSchedulerClient:
+    """A client whose every call ends within `call_seconds`; close it, or use it in a `with`.
+
+    It raises `PayloadStoreError` where it cannot store what it should send.
+    """
     return DurableTaskSchedulerClient(
         host_address=connection.endpoint,
         taskhub=connection.taskhub,
@@ -163,9 +169,15 @@ def new_client(connection: Connection, *, call_seconds: float) -> DurableTaskSch
         secure_channel=connection.secure,
         interceptors=[DeadlineInterceptor(call_seconds)],
         channel_options=channel_options(connection),
-        data_converter=PydanticDataConverter(),
+        payload_store=payloads,
+        data_converter=new_converter(payloads),
         logger=logging.getLogger("durabletask.client"),
     )
+
+
+def new_converter(payloads: CachingPayloadStore | None) -> PydanticDataConverter:
+    """The data converter for a worker or a client with this payload store."""
+    return PydanticDataConverter() if payloads is None else PydanticDataConverter(payloads.reason)
 
 
 def check_scheduler(client: TaskHubGrpcClient, connection: Connection) -> None:

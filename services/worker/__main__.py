@@ -3,7 +3,7 @@
 import sys
 
 from services.shared.environment import Environment
-from services.shared.errors import SchedulerUnavailableError, SettingsError
+from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.logs import configure_logging
 from services.worker.settings import WorkerSettings
 
@@ -16,7 +16,7 @@ def main() -> int:
         from services.worker.app import run  # noqa: PLC0415 - bad settings are told before gRPC loads
 
         return run(settings)
-    except (SettingsError, SchedulerUnavailableError) as error:
+    except (SettingsError, SchedulerUnavailableError, PayloadStoreError) as error:
         print(f"the worker cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
     except OSError as error:

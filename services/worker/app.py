@@ -11,13 +11,21 @@ from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.worker import ConcurrencyOptions
 
-from services.shared.converter import PydanticDataConverter
 from services.shared.errors import SchedulerUnavailableError
-from services.shared.sdk import channel_options, check_scheduler, credential_for, new_client
+from services.shared.payload_place import PayloadSettings
+from services.shared.payload_store import place_of
+from services.shared.sdk import (
+    channel_options,
+    check_scheduler,
+    credential_for,
+    new_client,
+    new_converter,
+)
 from services.shared.signals import StopSignals
 from services.worker.activities import OrderProcessor
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
+from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
 from services.worker.settings import WorkerSettings
 from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
 
@@ -38,15 +46,17 @@ _SIGNAL_EXIT: Final = 128
 def run(settings: WorkerSettings) -> int:
     """Runs a worker until SIGTERM or SIGINT; returns the exit code of its process.
 
-    Raises `OSError` when the state file cannot be written.
+    Raises `OSError` when the state file cannot be written, and `PayloadStoreError` when the payload
+    store cannot be used.
     """
     signals = StopSignals()
+    payloads = _open_payload_store(settings.payloads)
     scheduler = f"{settings.connection.endpoint} (task hub {settings.connection.taskhub})"
     keeper = StateKeeper(settings.state_file, scheduler=scheduler)
     keeper.start()
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
-    worker = new_worker(settings, keeper)
+    worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
     worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
@@ -78,14 +88,27 @@ def _wait_for_scheduler(
             pause = min(2 * pause, _RETRY_SECONDS_MAX)
 
 
-def new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSchedulerWorker:
+def _open_payload_store(settings: PayloadSettings) -> WorkerPayloadStore | None:
+    place = place_of(settings)
+    if place is None:
+        log.info("no payload store: payloads of at most 1 MiB, in place")
+        return None
+    # Now, when somebody looks, and not with the first large payload.
+    place.prepare()
+    log.info("large payloads are kept in %s", settings.place)
+    return WorkerPayloadStore(place, bytes_max=settings.bytes_max)
+
+
+def new_worker(
+    settings: WorkerSettings, keeper: StateKeeper, payloads: WorkerPayloadStore | None = None
+) -> DurableTaskSchedulerWorker:
     """A worker with all of our options and nothing registered; `start` it yourself."""
     return DurableTaskSchedulerWorker(
         host_address=settings.connection.endpoint,
         taskhub=settings.connection.taskhub,
         token_credential=credential_for(settings.connection),
         secure_channel=settings.connection.secure,
-        interceptors=[LinkObserver(keeper)],
+        interceptors=[LinkObserver(keeper), *([UnstoredAnswers(payloads)] if payloads else [])],
         channel_options=channel_options(settings.connection),
         resiliency_options=_RESILIENCY,
         concurrency_options=ConcurrencyOptions(
@@ -94,7 +117,8 @@ def new_worker(settings: WorkerSettings, keeper: StateKeeper) -> DurableTaskSche
             maximum_concurrent_entity_work_items=settings.orchestrations_max,
             maximum_thread_pool_workers=settings.activities_max + settings.orchestrations_max,
         ),
-        data_converter=PydanticDataConverter(),
+        payload_store=payloads,
+        data_converter=new_converter(payloads),
         logger=logging.getLogger("durabletask.worker"),
     )
 

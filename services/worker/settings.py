@@ -7,6 +7,7 @@ from typing import Self
 from services.shared import logs
 from services.shared.connection import Connection, read_connection
 from services.shared.environment import Environment
+from services.shared.payload_place import PayloadSettings, read_payload_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class WorkerSettings:
     """
 
     connection: Connection
+    payloads: PayloadSettings
     processing: ProcessingSettings
     activities_max: int
     orchestrations_max: int
@@ -39,8 +41,10 @@ class WorkerSettings:
     @classmethod
     def read(cls, environment: Environment) -> Self:
         """Reads all settings; raises `SettingsError` with every bad one."""
+        connection = read_connection(environment)
         settings = cls(
-            connection=read_connection(environment),
+            connection=connection,
+            payloads=read_payload_settings(environment, connection),
             processing=ProcessingSettings(
                 processing_ms=environment.integer(
                     "PROCESSING_MS", 50, minimum=0, maximum=3_600_000

@@ -199,7 +199,7 @@ def test_nothing_waits_for_a_scheduler_that_may_be_elsewhere() -> None:
 
 def test_the_client_runs_only_when_asked_and_reads_the_orders() -> None:
     client = configured()["client"]
-    [orders] = client["volumes"]
+    [orders, _] = client["volumes"]
     assert client["profiles"] == ["client"]
     assert (orders["target"], orders["read_only"]) == ("/orders", True)
     assert "restart" not in client
@@ -209,10 +209,27 @@ def test_our_own_scheduler_takes_the_place_of_the_emulator() -> None:
     scheduler = configured(EMBEDDED, TASKHUB="orders")["scheduler"]
     assert scheduler["environment"] == {"DTS_TASK_HUB_NAMES": "orders"}
     assert published(scheduler) == [("127.0.0.1", "8080", 8080), ("127.0.0.1", "8081", 8081)]
-    [data] = scheduler["volumes"]
+    [data, _] = scheduler["volumes"]
     assert (data["type"], data["source"], data["target"]) == ("volume", "scheduler-data", "/data")
     assert scheduler["stop_grace_period"] == "15s"
     assert scheduler["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [(BASE, {"worker", "client"}), (EMBEDDED, {"worker", "client", "scheduler"})],
+    ids=["emulator", "embedded"],
+)
+def test_large_payloads_are_on_a_volume_that_all_who_use_them_share(
+    files: tuple[str, ...], names: set[str]
+) -> None:
+    payloads = {
+        (name, volume["type"], volume["source"], volume.get("read_only", False))
+        for name, service in configured(files).items()
+        for volume in service.get("volumes", [])
+        if volume["target"] == "/payloads"
+    }
+    assert payloads == {(name, "volume", "payloads", False) for name in names}
 
 
 def test_the_dashboard_stands_beside_our_own_scheduler_only() -> None:

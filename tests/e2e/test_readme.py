@@ -37,7 +37,8 @@ def run(script: list[str], cwd: Path, **variables: str) -> "subprocess.Completed
 
 
 def connection_of(stack: LocalStack) -> dict[str, str]:
-    return {"ENDPOINT": stack.endpoint}
+    # `make dev`, which the README's commands talk to, and its clients share a checkout's directory.
+    return {"ENDPOINT": stack.endpoint, "PAYLOAD_STORE": stack.environment["PAYLOAD_STORE"]}
 
 
 def test_every_command_of_the_readme_is_run_or_says_why_not() -> None:

@@ -206,17 +206,29 @@ def test_a_batch_size_out_of_range_is_bad_usage(
     assert client("submit", orders_file("sizes"), "--batch-size", size).code == 2
 
 
-def test_a_submission_above_one_mebibyte_is_refused_before_anything_is_sent(
+def test_a_submission_that_cannot_fit_is_refused_before_anything_is_sent(
     client: CommandLine, tmp_path: Path
 ) -> None:
     path = tmp_path / "large.csv"
-    path.write_text(client("generate", 12_000).out)
-    ran = client("submit", path, ENDPOINT="http://localhost:1")
+    path.write_text(client("generate", 24_000).out)
+    size = r"the submission is 3,[0-9]{3},[0-9]{3} bytes and the limit for one payload is"
+    nowhere = {"ENDPOINT": "http://localhost:1"}
+    ran = client("submit", path, **nowhere, PAYLOAD_STORE="none")
     assert ran.code == 2
-    assert re.search(
-        r"the submission is 1,[0-9]{3},[0-9]{3} bytes and the limit .* is 1,048,576", ran.err
-    )
-    assert "split the file into 2" in ran.err
+    assert re.search(rf"{size} 1,048,576 bytes; PAYLOAD_STORE .* into 4 or more", ran.err)
+    ran = client("submit", path, **nowhere, PAYLOAD_STORE_BYTES_MAX="2000000")
+    assert ran.code == 2
+    assert re.search(rf"{size} 2,000,000 bytes; PAYLOAD_STORE_BYTES_MAX .* into 2 or", ran.err)
+
+
+def test_a_submission_that_cannot_be_stored_is_told_with_the_setting(
+    client: CommandLine, orders_file: OrdersFile, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("")
+    ran = client("submit", orders_file("stored", 500), PAYLOAD_STORE=str(tmp_path / "taken"))
+    assert ran.code == 2
+    assert f"the payload store {tmp_path / 'taken'} cannot be used: " in ran.err
+    assert "PAYLOAD_STORE says where it is" in ran.err
 
 
 def test_an_earlier_run_that_was_terminated_is_shown_with_a_hint(

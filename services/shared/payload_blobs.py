@@ -1,0 +1,90 @@
+"""Large payloads as blobs of an Azure storage account, through the SDK's own blob store.
+
+Adds to it what `CachingPayloadStore` asks of a place: errors that a person understands, and tokens
+of this container only. Blobs are written once, and nothing here removes one.
+"""
+
+import re
+import zlib
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+from durabletask.extensions.azure_blob_payloads import BlobPayloadStore, BlobPayloadStoreOptions
+
+from services.shared.errors import PayloadStoreError
+from services.shared.payload_files import PayloadMissingError
+from services.shared.payload_place import BLOB_TOKEN, BlobContainer
+
+Result = TypeVar("Result")
+
+# What a folder of blobs may be called, as it stands; others are not worth the quoting.
+_FOLDER: Final = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_@:-]{0,99}")
+
+
+class BlobPlace:
+    """A blob container. Raises `PayloadStoreError` for an account that cannot be one."""
+
+    def __init__(self, container: BlobContainer) -> None:
+        self._container = container
+        self._store = self._told(self._new_store)
+
+    def prepare(self) -> None:
+        """Makes the container if there is none; raises `PayloadStoreError`."""
+        with self._told(self._new_client) as client:
+            self._told(lambda: client.exists() or client.create_container())
+
+    def upload(self, data: bytes, instance_id: str | None) -> str:
+        """Writes a blob, in a folder of the instance; raises `PayloadStoreError`."""
+        folder = instance_id if instance_id and _FOLDER.fullmatch(instance_id) else None
+        return self._told(lambda: self._store.upload(data, instance_id=folder))
+
+    def download(self, token: str) -> bytes:
+        """Reads a blob; raises `PayloadMissingError`."""
+        try:
+            return self._store.download(token)
+        except ResourceNotFoundError:
+            raise PayloadMissingError(token, "there is no such blob") from None
+        except AzureError as error:
+            raise PayloadMissingError(token, _first_line(error)) from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise PayloadMissingError(token, f"the blob is damaged ({error})") from error
+
+    def is_token(self, value: str) -> bool:
+        """Whether it is `blob:v1:`, this container and a name, as a whole."""
+        match = BLOB_TOKEN.fullmatch(value)
+        return match is not None and match["container"] == self._container.name
+
+    def _new_client(self) -> ContainerClient:
+        name, account_url = self._container.name, self._container.account_url
+        if account_url is not None:
+            return ContainerClient(account_url, name, credential=DefaultAzureCredential())
+        return ContainerClient.from_connection_string(self._container.connection_string or "", name)
+
+    def _new_store(self) -> BlobPayloadStore:
+        credential = None if self._container.account_url is None else DefaultAzureCredential()
+        return BlobPayloadStore(
+            BlobPayloadStoreOptions(
+                container_name=self._container.name,
+                account_url=self._container.account_url,
+                connection_string=self._container.connection_string,
+                credential=credential,
+            )
+        )
+
+    def _told(self, call: Callable[[], Result]) -> Result:
+        try:
+            return call()
+        # A bad connection string is a ValueError, and so are AZURE_ variables that contradict.
+        except (AzureError, OSError, ValueError) as error:
+            where = f"{self._container.account_url or 'blob container'} {self._container.name}"
+            raise PayloadStoreError(
+                f"the payload store {where} cannot be used: {_first_line(error)};"
+                " PAYLOAD_STORE says where it is"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]

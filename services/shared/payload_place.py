@@ -1,0 +1,158 @@
+"""Where large payloads are kept: `PAYLOAD_STORE` and `PAYLOAD_STORE_BYTES_MAX`.
+
+Owns their syntax and their defaults. Clients, workers and the scheduler read the same variable, so
+that all of them look in the same place. Imports neither the SDK nor Azure's packages.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from services.shared.connection import Connection
+from services.shared.environment import Environment
+
+# Above it a payload is stored, and its token sent in its place. Small enough that no history of
+# a hundred of them comes near a megabyte; a smaller one costs less in place than a file would.
+THRESHOLD_BYTES: Final = 16 * 1024
+# The limit of the service and of the emulator for a payload in place.
+INLINE_BYTES_MAX: Final = 1024 * 1024
+BYTES_MAX: Final = 100 * 1024 * 1024
+# A payload is in memory a few times over where it is read.
+_BYTES_MAX_MAX: Final = 1024 * 1024 * 1024
+BLOB_TOKEN: Final = re.compile(
+    r"blob:v1:(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9]):(?P<name>[^\x00-\x1f\x7f]{1,1024})"
+)
+
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_ON_HOST: Final = _CHECKOUT / "data" / "payloads"
+# A volume that the containers share.
+_IN_CONTAINER: Final = Path("/payloads")
+_CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
+_SECRET: Final = re.compile(r"(?i)((?:AccountKey|SharedAccessSignature)=)[^;]*")
+_ALLOWED: Final = (
+    "none, a directory, an Azure Blob container (https://ACCOUNT.blob.core.windows.net/CONTAINER),"
+    " or a storage account's connection string with ;Container=CONTAINER at its end"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobContainer:
+    """A container of an Azure storage account.
+
+    Either `account_url`, with a sign-in as for an Azure endpoint, or `connection_string`, which
+    holds a secret.
+    """
+
+    name: str
+    account_url: str | None = None
+    connection_string: str | None = field(default=None, repr=False)
+
+
+Place = Path | BlobContainer | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadSettings:
+    """Where a client or a worker keeps large payloads (None: nowhere), and how large one may be."""
+
+    place: Place
+    bytes_max: int
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """The limit for one payload, in place or stored."""
+        return INLINE_BYTES_MAX if self.place is None else self.bytes_max
+
+    @property
+    def advice(self) -> str:
+        """Which setting allows larger payloads."""
+        if self.place is None:
+            return "PAYLOAD_STORE (now none) names a store for larger ones"
+        return "PAYLOAD_STORE_BYTES_MAX allows larger ones"
+
+
+def read_payload_settings(environment: Environment, connection: Connection) -> PayloadSettings:
+    """Reads both variables; bad ones are left in `environment` for its `check()`.
+
+    Without `PAYLOAD_STORE` a scheduler on this machine, or of the same compose project, shares
+    its directory with us; no other could read what we would write there.
+    """
+    in_container = environment.flag("RUNS_IN_CONTAINER")
+    is_shared = not connection.secure and (in_container or connection.is_on_this_machine)
+    return PayloadSettings(
+        place=_read_place(environment, _directory(in_container) if is_shared else None),
+        bytes_max=environment.integer(
+            "PAYLOAD_STORE_BYTES_MAX", BYTES_MAX, minimum=INLINE_BYTES_MAX, maximum=_BYTES_MAX_MAX
+        ),
+    )
+
+
+def read_payload_place(environment: Environment) -> Place:
+    """Where the clients and workers of a scheduler on this machine keep large payloads.
+
+    For the scheduler itself; a bad value is left in `environment` for its `check()`.
+    """
+    return _read_place(environment, _directory(environment.flag("RUNS_IN_CONTAINER")))
+
+
+def _directory(in_container: bool) -> Path:  # noqa: FBT001 - the flag is the subject
+    return _IN_CONTAINER if in_container else _ON_HOST
+
+
+def _read_place(environment: Environment, default: Path | None) -> Place:
+    text = environment.optional("PAYLOAD_STORE")
+    if text is None:
+        return default
+    if text.lower() == "none":
+        return None
+    place = _place(text)
+    if place is None:
+        environment.refuse("PAYLOAD_STORE", _without_secrets(text), _ALLOWED)
+        return default
+    return place
+
+
+def _place(text: str) -> Place:
+    """The place that a text names; None where it names none."""
+    if re.match(r"(?i)[a-z][a-z0-9.+-]*://", text):
+        return _container_at(text)
+    if ";" in text:
+        return _container_of(text)
+    if "\0" in text:
+        return None
+    # From the checkout on, as `.env` itself: processes with other working directories share it.
+    return _CHECKOUT / text
+
+
+def _container_at(url: str) -> BlobContainer | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    account, _, name = parts.path.strip("/").rpartition("/")
+    has_extras = parts.query or parts.fragment or parts.username is not None
+    if parts.scheme != "https" or not parts.hostname or has_extras or "/" in account:
+        return None
+    if _CONTAINER.fullmatch(name) is None:
+        return None
+    account_url = f"https://{parts.netloc}" + (f"/{account}" if account else "")
+    return BlobContainer(name=name, account_url=account_url)
+
+
+def _container_of(connection_string: str) -> BlobContainer | None:
+    parts = [part for part in connection_string.split(";") if part.strip()]
+    named = [part for part in parts if part.strip().lower().startswith("container=")]
+    name = named[0].partition("=")[2].strip() if len(named) == 1 else ""
+    rest = [part for part in parts if part not in named]
+    keys = {part.partition("=")[0].strip().lower() for part in rest if "=" in part}
+    if _CONTAINER.fullmatch(name) is None or not keys & {"accountname", "blobendpoint"}:
+        return None
+    return BlobContainer(name=name, connection_string=";".join(rest))
+
+
+def _without_secrets(text: str) -> str:
+    # A signature in an address is a secret as much as a key is.
+    return _SECRET.sub(r"\1***", text).partition("?")[0]
