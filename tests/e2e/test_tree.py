@@ -124,7 +124,7 @@ def test_progress_of_a_tree_rises_from_nothing_to_all(
                 assert document["progress"]["batches"] == 320
         assert seen == sorted(seen)
         # Not in the steps of whole parts, of which there are eleven.
-        assert len({done for done in seen if done % 30}) > 2
+        assert any(done % 30 for done in seen)
 
 
 def test_a_failed_batch_fails_all_above_it_and_is_named(
