@@ -5,7 +5,7 @@ import pytest
 
 from tests.tidy.repository import ROOT, name_of, tracked_files
 
-LOCKS = sorted(ROOT.glob("*/requirements.txt")) + sorted(ROOT.glob("services/*/requirements.txt"))
+LOCKS = sorted((*ROOT.glob("*/requirements.txt"), *ROOT.glob("*/*/requirements.txt")))
 # Written apart, so that this file does not find itself.
 REGISTRIES = re.compile(
     "|".join(
