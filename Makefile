@@ -17,11 +17,11 @@ python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim check \
-  format lock screenshots
+.PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim bench \
+  bench-full check format lock screenshots
 
 help: ## Print this.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
 
@@ -69,6 +69,12 @@ test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit 
 sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
 	@$(python) -m tests.simulation "$$SEED" $(ARGS)
 
+bench: .venv/.bench ## Measure speed and CPU beside other servers, in about two minutes. [ARGS='--only latency']
+	@exec $(python) -m scripts.bench $(ARGS)
+
+bench-full: .venv/.bench ## Measure all targets of docs/performance.md, in about ten minutes (needs Chromium).
+	@exec $(python) -m scripts.bench --full $(ARGS)
+
 screenshots: .venv/.tests ## Take the pictures of the dashboard in docs/images again (needs Chromium).
 	@$(python) -m scripts.screenshots
 
@@ -96,6 +102,11 @@ lock: .venv/.tests ## Resolve the dependencies again and write the locks. [UPGRA
 .venv/.runtime: $(RUNTIME_LOCKS) | .venv/bin/python
 	@echo 'installing what the stack needs into .venv ...'
 	@$(PIP_INSTALL) $(addprefix -r ,$(RUNTIME_LOCKS))
+	@touch $@
+
+.venv/.bench: scripts/bench/requirements.txt .venv/.runtime
+	@echo 'installing what the bench needs into .venv ...'
+	@$(PIP_INSTALL) -r scripts/bench/requirements.txt
 	@touch $@
 
 .venv/.tests: tests/requirements.txt .venv/.runtime

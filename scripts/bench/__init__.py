@@ -1,0 +1,1 @@
+"""Measures the targets of docs/performance.md: `make bench`, `make bench-full`."""

@@ -1,0 +1,171 @@
+"""Rows 1 to 4: orders a second and CPU for an order, of all servers in turn.
+
+All rigs are up from the beginning, idle ones cost nothing; each round runs every one of them, each
+round beginning with another.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scripts.bench import worker
+from scripts.bench.readings import Measured, Reading, Target
+from scripts.bench.rigs import Rig, Run, rig
+from scripts.bench.samples import Spread
+from scripts.bench.servers import Serving, echo_server, embedded_scheduler, testing_backend
+from scripts.bench.session import Session
+
+_WARM_UP: Final = 4  # parts of a run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Variant:
+    serving: Serving
+    workers: int
+    options: str = worker.SDK
+
+
+_MEMORY: Final = "in memory, {} workers"
+_DURABLE: Final = "durable, {} workers"
+_ECHO: Final = "echo, 2 workers"
+_OUR_WORKERS: Final = "durable, 2 of our workers"
+_VARIANTS: Final = {
+    _MEMORY.format(1): _Variant(serving=testing_backend, workers=1),
+    _DURABLE.format(1): _Variant(serving=embedded_scheduler, workers=1),
+    _MEMORY.format(2): _Variant(serving=testing_backend, workers=2),
+    _DURABLE.format(2): _Variant(serving=embedded_scheduler, workers=2),
+    _ECHO: _Variant(serving=echo_server, workers=2),
+    _OUR_WORKERS: _Variant(serving=embedded_scheduler, workers=2, options=worker.OURS),
+}
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "throughput": tuple(list(_VARIANTS)[:4]),
+    "echo": (_DURABLE.format(2), _ECHO),
+    "scheduler-cpu": (_DURABLE.format(2), _ECHO),
+    "worker-cpu": (_DURABLE.format(2), _OUR_WORKERS),
+}
+_TARGETS: Final = {1: 1.0, 2: 1.05}
+Runs = Mapping[str, list[Run]]
+
+
+def measure_throughput(session: Session) -> Measured:
+    """Row 1: durable over in memory, with one worker and with two."""
+    runs = _runs(session)
+    readings = []
+    for workers, bound in _TARGETS.items():
+        ours, others = runs[_DURABLE.format(workers)], runs[_MEMORY.format(workers)]
+        readings.append(
+            Reading(
+                label=f"{workers} worker{'s' if workers > 1 else ''}",
+                spread=Spread.of_ratio(_rates(ours), _rates(others)),
+                target=Target(comparison=">=", bound=bound),
+                detail=f"{_middle(_rates(ours)):,.0f} against {_middle(_rates(others)):,.0f}"
+                " orders/s",
+            )
+        )
+    return Measured(readings=tuple(readings), series=_series(runs))
+
+
+def measure_echo(session: Session) -> Measured:
+    """Row 2: orders a second over what the echo server's workers get through."""
+    runs = _runs(session)
+    ours, echo = _rates(runs[_DURABLE.format(2)]), _rates(runs[_ECHO])
+    reading = Reading(
+        label="2 workers",
+        spread=Spread.of_ratio(ours, echo),
+        target=Target(comparison=">=", bound=0.85),
+        detail=f"{_middle(ours):,.0f} of {_middle(echo):,.0f} orders/s",
+    )
+    return Measured(readings=(reading,), series=_series(runs))
+
+
+def measure_scheduler_cpu(session: Session) -> Measured:
+    """Row 3: CPU of the scheduler for an order, over the echo server's."""
+    runs = _runs(session)
+    ours = [run.server_ms for run in runs[_DURABLE.format(2)]]
+    echo = [run.server_ms for run in runs[_ECHO]]
+    reading = Reading(
+        label="2 workers",
+        spread=Spread.of_ratio(ours, echo),
+        target=Target(comparison="<=", bound=1.4),
+        detail=f"{_middle(ours):.3f} against {_middle(echo):.3f} ms of CPU an order",
+    )
+    return Measured(readings=(reading,), series=_series(runs))
+
+
+def measure_worker_cpu(session: Session) -> Measured:
+    """Row 4: CPU of our workers for an order, over that of the SDK's with its defaults."""
+    runs = _runs(session)
+    ours = [run.workers_ms for run in runs[_OUR_WORKERS]]
+    defaults = [run.workers_ms for run in runs[_DURABLE.format(2)]]
+    rate = _middle(_rates(runs[_OUR_WORKERS]))
+    reading = Reading(
+        label="2 workers",
+        spread=Spread.of_ratio(ours, defaults),
+        target=Target(comparison="<=", bound=0.8),
+        detail=f"{_middle(ours):.3f} against {_middle(defaults):.3f} ms of CPU an order;"
+        f" {rate:,.0f} orders/s with ours",
+    )
+    return Measured(readings=(reading,), series=_series(runs))
+
+
+def _runs(session: Session) -> Runs:
+    return session.shared("throughput", lambda: _measure(session))
+
+
+def _measure(session: Session) -> Runs:
+    needed = [name for row in session.options.rows for name in _NEEDED.get(row, ())]
+    names = [name for name in _VARIANTS if name in needed]
+    folder = session.new_folder("throughput")
+    with ExitStack() as stack:
+        rigs = []
+        for name in names:
+            variant = _VARIANTS[name]
+            session.say(f"throughput: starting {name}")
+            rigs.append(
+                stack.enter_context(
+                    rig(
+                        name,
+                        variant.serving,
+                        folder,
+                        workers=variant.workers,
+                        options=variant.options,
+                    )
+                )
+            )
+        return _alternate(session, rigs)
+
+
+def _alternate(session: Session, rigs: list[Rig]) -> Runs:
+    sizes = session.sizes
+    for each in rigs:
+        each.run(-(-sizes.orders // _WARM_UP), sizes.batch_size, session.noise)
+    runs: dict[str, list[Run]] = {each.name: [] for each in rigs}
+    for number in range(session.rounds):
+        first = number % len(rigs)
+        for each in rigs[first:] + rigs[:first]:
+            run = each.run(sizes.orders, sizes.batch_size, session.noise)
+            runs[each.name].append(run)
+            session.say(
+                f"throughput: round {number + 1}, {each.name}: {run.rate:,.0f} orders/s, CPU an"
+                f" order {run.server_ms:.3f} ms server, {run.workers_ms:.3f} ms workers"
+            )
+    return runs
+
+
+def _rates(runs: Iterable[Run]) -> list[float]:
+    return [run.rate for run in runs]
+
+
+def _middle(values: list[float]) -> float:
+    return Spread.of(values).value
+
+
+def _series(runs: Runs) -> dict[str, Any]:
+    return {
+        "runs": [
+            {"variant": name, "workers": _VARIANTS[name].workers, **run.as_document()}
+            for name, found in runs.items()
+            for run in found
+        ]
+    }

@@ -1,0 +1,144 @@
+"""The bench itself, with numbers so small that they say nothing about speed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.bench.rows import KEYS
+from scripts.bench.tabs import CHROMIUM
+from scripts.local_stack import ROOT
+from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
+
+TINY = {
+    "rounds": 1, "orders": 40, "batch-size": 10, "many": 120, "few": 40, "single": 6, "naps": 8,
+    "instances": 200, "watched": 40, "submitted": 40,
+}  # fmt: skip
+
+
+def command(*arguments: str, output: Path) -> list[str]:
+    sizes = [text for name, size in TINY.items() for text in (f"--{name}", str(size))]
+    return [sys.executable, "-m", "scripts.bench", *arguments, *sizes, "--output", str(output)]
+
+
+def document_of(output: Path) -> Any:
+    (home,) = output.iterdir()
+    return json.loads((home / "results.json").read_text())
+
+
+def test_the_whole_bench_reports_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    output = tmp_path / "results"
+    with subprocess.Popen(
+        command("--full", "--directory", str(temporary), output=output),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as bench:
+        family: set[int] = set()
+        assert bench.stdout is not None
+        lines = []
+        for line in bench.stdout:
+            lines.append(line)
+            family |= set(children_of(bench.pid))
+    printed = "".join(lines)
+    has_browser = CHROMIUM.exists()
+    assert bench.returncode == (0 if has_browser else 1), printed
+    assert family
+    assert not any(map(is_alive, family))
+    assert not any(temporary.iterdir())
+
+    document = document_of(output)
+    assert [row["key"] for row in document["rows"]] == list(KEYS)
+    for row in document["rows"]:
+        if row["key"] == "tabs" and not has_browser:
+            assert row["why"].startswith("there is no ")
+            continue
+        assert row["status"] in {"met", "missed"}
+        assert all(each["min"] <= each["max"] and each["detail"] for each in row["readings"])
+    assert document["changedSizes"]["orders"] == 40
+    assert document["noise"]["spinMilliseconds"]["min"] > 0
+    (home,) = output.iterdir()
+    assert {path.name for path in home.iterdir()} == {
+        "results.json", "report.md", "throughput.svg", "cost.svg", "latency.svg",
+    }  # fmt: skip
+    assert "![Latency of one order](latency.svg)" in (home / "report.md").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_bench_that_is_stopped_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    log = tmp_path / "bench.log"
+    with log.open("wb") as stream:
+        bench = subprocess.Popen(
+            [
+                *command("--only", "worker-cpu", "--directory", str(temporary), output=tmp_path),
+                *("--rounds", "100000"),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        wait_for_line(log, "round 2")
+        family = children_of(bench.pid)
+        os.killpg(bench.pid, number)
+        assert bench.wait(30) == 130
+        assert len(family) == 6
+        wait_until(lambda: not any(map(is_alive, family)))
+        assert not any(temporary.iterdir())
+        assert "nothing was reported" in log.read_text()
+    finally:
+        end(bench)
+
+
+def test_a_server_that_ends_is_a_row_that_is_not_measured(tmp_path: Path) -> None:
+    log = tmp_path / "bench.log"
+    output = tmp_path / "results"
+    with log.open("wb") as stream:
+        bench = subprocess.Popen(
+            [*command("--only", "worker-cpu", output=output), "--rounds", "100000"],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        wait_for_line(log, "round 2")
+        schedulers = [
+            pid
+            for pid in children_of(bench.pid)
+            if b"services.scheduler" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+        os.kill(schedulers[0], signal.SIGKILL)
+        assert bench.wait(60) == 1
+    finally:
+        end(bench)
+    (row,) = document_of(output)["rows"]
+    assert row["status"] == "not measured"
+    assert row["why"]
+
+
+def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        command("--directory", str(tmp_path / "none"), output=tmp_path),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert "there is no such directory" in ran.stderr
