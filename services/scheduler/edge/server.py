@@ -29,16 +29,25 @@ Option = tuple[str, int]
 class ServerCall:
     """One call with its request's bytes. Made by the server; its methods are for the loop's thread.
 
-    It is ended once, by `reply`, `refuse` or `finish`. A call that the client has given up may
-    still be written to and ended: that is lost without a word.
+    The first of `reply`, `refuse` and `finish` ends it, and the others then do nothing. A call that
+    the client has given up may still be written to and ended: that is lost without a word.
     """
 
-    __slots__ = ("_call", "_is_watched", "_post", "_stream", "message", "metadata", "method")
+    __slots__ = (
+        "_call",
+        "_has_ended",
+        "_is_watched",
+        "_post",
+        "_stream",
+        "message",
+        "metadata",
+        "method",
+    )
 
     def __init__(self, event: Any, post: "Post") -> None:  # noqa: ANN401 - a RequestCallEvent
         self._call = event.call
         self._post = post
-        self._is_watched = False
+        self._is_watched = self._has_ended = False
         self._stream: _Stream | None = None
         self.method: str = event.call_details.method.decode(errors="replace")
         self.metadata: Metadata = event.invocation_metadata
@@ -60,21 +69,24 @@ class ServerCall:
 
     def reply(self, message: bytes) -> None:
         """Ends a call with its one response."""
-        self._end(
-            cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
-            cygrpc.SendMessageOperation(message, _NO_FLAGS),
-            cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS),
-        )
+        if self._ends():
+            self._end_with(
+                cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
+                cygrpc.SendMessageOperation(message, _NO_FLAGS),
+                cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS),
+            )
 
     def refuse(self, code: grpc.StatusCode, details: str) -> None:
         """Ends a call, or a stream that is open, with an error."""
+        if not self._ends():
+            return
         status = cygrpc.SendStatusFromServerOperation(
             None, code.value[0], details.encode(errors="replace"), _NO_FLAGS
         )
         if self._stream is not None:
             self._stream.put(status)
         else:
-            self._end(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS), status)
+            self._end_with(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS), status)
 
     def open(self) -> None:
         """Begins a stream of responses: the client sees it as open from now on."""
@@ -90,7 +102,8 @@ class ServerCall:
 
     def finish(self) -> None:
         """Ends a stream, once what was written has been sent."""
-        self._opened.put(cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS))
+        if self._ends():
+            self._opened.put(cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS))
 
     @property
     def _opened(self) -> "_Stream":
@@ -98,7 +111,12 @@ class ServerCall:
             raise RuntimeError("the stream is not open")
         return self._stream
 
-    def _end(self, *operations: Any) -> None:  # noqa: ANN401 - gRPC's operations
+    def _ends(self) -> bool:
+        """Whether this is the first end. gRPC takes no second one."""
+        is_first, self._has_ended = not self._has_ended, True
+        return is_first
+
+    def _end_with(self, *operations: Any) -> None:  # noqa: ANN401 - gRPC's operations
         if not self._is_watched:
             # Every call must be asked once whether it was closed.
             operations = (*operations, cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))

@@ -9,7 +9,7 @@ reply of the group ever leaves.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -147,8 +147,7 @@ class Commits:
         if not self._is_open or self._failed:
             return
         before, self._before = self._before, []
-        for act in before:
-            act()
+        _do_all(before)
         begun = time.perf_counter()
         try:
             self._connection.execute("COMMIT")
@@ -163,12 +162,16 @@ class Commits:
         self.counts.commits += 1
         self.counts.seconds += time.perf_counter() - begun
         then, self._then = self._then, []
-        for act in then:
-            act()
+        _do_all(then)
         waiting, self._waiting = self._waiting, []
-        for act in waiting:
-            act()
-        self._after_commit()
+        if self._in_air() < _MANY:
+            # A lone order's next step does not wait for the replies to its last one.
+            self._after_commit()
+            _do_all(waiting)
+        else:
+            # The threads of busy workers wait for the replies, and have work items already.
+            _do_all(waiting)
+            self._after_commit()
 
     def close(self) -> None:
         """No more commits, not even one that the loop was asked for."""
@@ -220,6 +223,11 @@ class Commits:
         if not self._failed:
             self._failed = True
             self._on_failure(error)
+
+
+def _do_all(acts: Iterable[Callable[[], None]]) -> None:
+    for act in acts:
+        act()
 
 
 def _release(future: asyncio.Future[None]) -> None:

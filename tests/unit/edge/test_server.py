@@ -169,6 +169,23 @@ async def test_a_stream_that_fails_ends_with_its_code_after_what_was_written() -
 
 
 @on_a_loop
+async def test_only_the_first_end_of_a_call_counts() -> None:
+    def take(call: ServerCall) -> None:
+        if call.message == b"stream":
+            call.open()
+            call.write(b"one")
+            call.finish()
+        else:
+            call.reply(b"well")
+        call.refuse(grpc.StatusCode.DATA_LOSS, "too late")
+
+    async with served(take) as test:
+        assert await test.stream(b"stream") == ([b"one"], grpc.StatusCode.OK)
+        assert await test.unary() == b"well"
+        assert await test.unary() == b"well"
+
+
+@on_a_loop
 async def test_flushed_waits_for_a_client_that_does_not_read() -> None:
     calls: list[ServerCall] = []
 
