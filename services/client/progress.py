@@ -1,16 +1,16 @@
-"""How far a submission is, read from its children's states.
+"""How far a submission is, read from the states of its parts.
 
-Children are asked for without their payloads, and only those that are not final.
+Parts are asked for without their payloads, and never all of them: what has ended is not asked for
+again, and what has not begun is asked for in the order in which it will.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from durabletask.client import OrchestrationQuery, OrchestrationStatus
 
 from services.client.session import Session
-from services.shared.batches import child_instance_id, split
+from services.shared.batches import Part
 
 NOT_FINAL: Final = (
     OrchestrationStatus.PENDING,
@@ -18,7 +18,9 @@ NOT_FINAL: Final = (
     OrchestrationStatus.SUSPENDED,
     OrchestrationStatus.CONTINUED_AS_NEW,
 )
-_PLAIN_LINE_SECONDS: Final = 5.0
+# Parts begin, and mostly end, in the order of input: behind so many that have no news there is
+# little to be found.
+_QUIET_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,59 +39,124 @@ class HowFar:
         )
 
 
-def batch_sizes_of(submission: Any) -> tuple[int, ...]:  # noqa: ANN401 - decoded JSON of anybody's orchestration
-    """The sizes of the batches that an input is split into; none for a foreign orchestration's."""
-    match submission:
-        case {"orders": list(orders), "batch_size": int(size)} if (
-            type(size) is int and size > 0 and all(isinstance(order, dict) for order in orders)
-        ):
-            return tuple(len(batch) for batch in split(orders, size))
-        case _:
-            return ()
+@dataclass(slots=True)
+class _Watched:
+    """A part, and what is known of it; what is done is forgotten but for its numbers."""
+
+    part: Part
+    batches_done: int = 0
+    orders_done: int = 0
+    is_done: bool = False
+    all_started: bool = False
+    below: list["_Watched"] = field(default_factory=list)
+
+    def end(self) -> None:
+        """All of it is done."""
+        self.batches_done, self.orders_done = self.part.batches, len(self.part.orders)
+        self.is_done = True
+        self.below.clear()
 
 
 class ProgressReader:
-    """Asks how far the children of `parent` are."""
+    """Asks how far the submission is that runs as `instance_id`.
 
-    def __init__(self, session: Session, parent: str, batch_sizes: Sequence[int]) -> None:
+    `part` is how it is cut, None for an orchestration that is no submission. What `read` returns
+    never falls.
+    """
+
+    def __init__(self, session: Session, instance_id: str, part: Part | None) -> None:
         self._session = session
-        self._sizes = {
-            child_instance_id(parent, number): size
-            for number, size in enumerate(batch_sizes, start=1)
-        }
-        self._parent = parent
-        self._last = child_instance_id(parent, len(batch_sizes))
-        self._query = OrchestrationQuery(
-            runtime_status=list(NOT_FINAL), instance_id_prefix=f"{parent}:"
-        )
-        self._started = False
+        self._instance_id = instance_id
+        self._root = None if part is None or not part.orders else _Watched(part)
+        self._quiet_max = _QUIET_MAX
+        self._quiet = 0
+        self._reads = 0
 
     def read(self) -> HowFar | None:
         """How far it is; None for an orchestration without batches.
 
-        A parent starts its children in one turn and in order: once the last is there, all are, and
-        those that are not among the unfinished are done.
+        Its cost does not grow with the submission: a few parts are asked for beyond those that have
+        ended since the last time.
         """
-        if not self._sizes:
+        root = self._root
+        if root is None:
             # Asked all the same: a scheduler that does not answer must be noticed.
-            self._exists(self._parent)
+            self._session.find(self._instance_id, payloads=False)
             return None
-        # Before the children: what starts between the two questions is not taken for done.
-        self._started = self._started or self._exists(self._last)
-        unfinished = set(self._sizes)
-        if self._started:
-            unfinished &= {
-                state.instance_id
-                for state in self._session.query(self._query)
-                if state.runtime_status in NOT_FINAL
-            }
-        orders = sum(self._sizes.values())
+        self._quiet = 0
+        self._look_inside(root)
+        # What runs out of order is found too, one after the other.
+        strays = [watched for watched in root.below if not watched.is_done]
+        if strays and self._quiet >= self._quiet_max:
+            self._quiet = 0
+            self._look(strays[self._reads % len(strays)])
+            _add_up(root)
+        self._reads += 1
         return HowFar(
-            batches_done=len(self._sizes) - len(unfinished),
-            batches=len(self._sizes),
-            orders_done=orders - sum(self._sizes[child] for child in unfinished),
-            orders=orders,
+            batches_done=root.batches_done,
+            batches=root.part.batches,
+            orders_done=root.orders_done,
+            orders=len(root.part.orders),
         )
+
+    def read_all(self) -> HowFar | None:
+        """How far it is, once and exactly: every part that runs is asked for."""
+        if self._root is not None:
+            self._quiet_max = self._root.part.batches + 1
+        return self.read()
+
+    def _look(self, watched: _Watched) -> None:
+        """Asks whether a part has ended, and if not, how far it is."""
+        state = self._session.find(watched.part.instance_id, payloads=False)
+        before = watched.batches_done
+        if state is not None and state.runtime_status not in NOT_FINAL:
+            watched.end()
+        elif state is not None:
+            self._look_inside(watched)
+        if watched.batches_done > before:
+            self._quiet = 0
+        elif not watched.below:
+            self._quiet += 1
+
+    def _look_inside(self, watched: _Watched) -> None:
+        if watched.part.holds_batches:
+            self._count_batches(watched)
+            return
+        if not watched.below:
+            watched.below = [_Watched(child) for child in watched.part.children]
+        for child in watched.below:
+            if self._quiet >= self._quiet_max:
+                break
+            if not child.is_done:
+                self._look(child)
+        _add_up(watched)
+
+    def _count_batches(self, watched: _Watched) -> None:
+        """Counts the batches that are not among the unfinished.
+
+        A part starts its batches in one turn and in order: once the last is there, all are.
+        """
+        sizes = {child.instance_id: len(child.orders) for child in watched.part.children}
+        # Before the others: what starts between the two questions is not taken for done.
+        watched.all_started = watched.all_started or self._exists(next(reversed(sizes)))
+        if not watched.all_started:
+            return
+        query = OrchestrationQuery(
+            runtime_status=list(NOT_FINAL), instance_id_prefix=f"{watched.part.instance_id}:"
+        )
+        unfinished = {
+            state.instance_id
+            for state in self._session.query(query)
+            if state.runtime_status in NOT_FINAL
+        }
+        done = [size for child, size in sizes.items() if child not in unfinished]
+        if len(done) > watched.batches_done:
+            watched.batches_done, watched.orders_done = len(done), sum(done)
 
     def _exists(self, instance_id: str) -> bool:
         return self._session.find(instance_id, payloads=False) is not None
+
+
+def _add_up(watched: _Watched) -> None:
+    watched.batches_done = sum(child.batches_done for child in watched.below)
+    watched.orders_done = sum(child.orders_done for child in watched.below)

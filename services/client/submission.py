@@ -8,16 +8,26 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from services.client.errors import BadInputError
-from services.shared.batches import split
+from services.shared.batches import (
+    BATCH_LEVELS_MAX,
+    CHILD_ID_CHARS,
+    Part,
+    batch_levels,
+    fan_out_for,
+    split,
+)
 from services.shared.converter import PydanticDataConverter
 from services.shared.orders import Order
 from services.shared.payload_place import PayloadSettings
 
-# The limit is 100; children's ids append to their parent's.
+# The limit for the ids of sub-orchestrations, which append to their parent's, and what is left.
+CHILD_INSTANCE_ID_CHARS_MAX: Final = 100
 INSTANCE_ID_CHARS_MAX: Final = 80
 # A part of every id: orders that mean something else in a later version are another submission.
 SCHEMA_VERSION: Final = 1
 
+# An input without the field is no tree.
+_FLAT: Final = {"fan_out": None}
 _INSTANCE_ID: Final = re.compile(rf"(?!@)[\x20-\x7e]{{1,{INSTANCE_ID_CHARS_MAX}}}")
 
 
@@ -27,7 +37,7 @@ class Submission:
 
     instance_id: str
     payload: dict[str, Any]
-    batch_sizes: tuple[int, ...]
+    part: Part
 
     @classmethod
     def of(
@@ -40,13 +50,44 @@ class Submission:
     ) -> Self:
         """The submission of `orders`; raises `BadInputError` when it is too large to send."""
         wire = [order.to_wire() for order in orders]
-        payload = {"orders": wire, "batch_size": batch_size}
+        payload: dict[str, Any] = {"orders": wire, "batch_size": batch_size}
         serialized = PydanticDataConverter().serialize(payload) or ""
-        _check_size(len(serialized.encode()), payloads)
-        return cls(
+        fan_out = fan_out_for(wire, batch_size)
+        # Of the content alone: the same orders are the same run, in whatever tree they hang.
+        part = Part(
             instance_id=instance_id or _content_id(serialized),
-            payload=payload,
-            batch_sizes=tuple(len(batch) for batch in split(wire, batch_size)),
+            orders=range(len(orders)),
+            batch_size=batch_size,
+            fan_out=fan_out,
+        )
+        check_depth(part, wire)
+        size = len(serialized.encode())
+        if fan_out is not None:
+            payload["fan_out"] = fan_out
+            size += len(f',"fan_out":{fan_out}')
+        _check_size(size, payloads)
+        return cls(instance_id=part.instance_id, payload=payload, part=part)
+
+    def is_like(self, other: object) -> bool:
+        """Whether another input has these orders in these batches, in whatever tree they hang."""
+        return isinstance(other, dict) and other | _FLAT == self.payload | _FLAT
+
+
+def check_depth(part: Part, orders: Sequence[dict[str, Any]]) -> None:
+    """Raises `BadInputError` when the ids of the deepest parts would be too long."""
+    room = (CHILD_INSTANCE_ID_CHARS_MAX - len(part.instance_id)) // CHILD_ID_CHARS
+    if part.levels + BATCH_LEVELS_MAX <= room:
+        return
+    levels = part.levels + max(
+        batch_levels(batch, part.fan_out) for batch in split(orders, part.batch_size)
+    )
+    if levels > room:
+        raise BadInputError(
+            f"{part.batches:,} batches need {levels} levels of sub-orchestrations, each with"
+            f" {CHILD_ID_CHARS} more characters in its instance id, and"
+            f" {CHILD_INSTANCE_ID_CHARS_MAX} is the limit: choose an --instance-id of at most"
+            f" {CHILD_INSTANCE_ID_CHARS_MAX - levels * CHILD_ID_CHARS} characters, or a larger"
+            " --batch-size"
         )
 
 

@@ -13,11 +13,11 @@ from rich.console import Console
 from services.client.errors import COMPLETED, BadInputError, WaitInterruptedError
 from services.client.messages import data_console, say, stderr_console
 from services.client.order_files import OrderFileError, describe_problems, read_orders
-from services.client.progress import batch_sizes_of
 from services.client.report import as_json, exit_code_of, input_of, print_json, show
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.submission import Submission, check_instance_id, fresh_instance_id
+from services.client.submitted import part_of
 from services.client.waiting import check_timeout, is_final, wait_for
 from services.shared.orders import BATCH_SIZE_MAX, Order
 
@@ -50,7 +50,7 @@ def submit(file: Path, options: SubmitOptions, settings: ClientSettings) -> int:
         state = wait_for(
             session,
             instance_id,
-            submission.batch_sizes,
+            submission.part,
             console=messages,
             timeout=options.timeout,
         )
@@ -78,7 +78,7 @@ def wait(
             state = wait_for(
                 session,
                 instance_id,
-                batch_sizes_of(input_of(state)),
+                part_of(state),
                 console=messages,
                 timeout=timeout,
             )
@@ -153,7 +153,7 @@ def _attach(
     chosen = options.instance_id is not None
     state = session.get(submission.instance_id, payloads=chosen)
     # A content id names its orders; an id that a person chose may belong to others.
-    if chosen and input_of(state) != submission.payload:
+    if chosen and not submission.is_like(input_of(state)):
         raise BadInputError(
             f"{submission.instance_id!r} exists with other orders or another batch size;"
             " choose another --instance-id"

@@ -7,7 +7,6 @@ it costs, to stay below 2 % of the run.
 import math
 import shlex
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from durabletask.client import OrchestrationState
@@ -17,6 +16,7 @@ from services.client.errors import BadInputError, StillRunningError, WaitInterru
 from services.client.progress import NOT_FINAL, ProgressReader
 from services.client.progress_view import progress_view
 from services.client.session import Session
+from services.shared.batches import Part
 from services.shared.errors import SchedulerUnavailableError
 
 _POLL_SECONDS_MIN: Final = 0.25
@@ -34,19 +34,19 @@ def check_timeout(timeout: float | None) -> None:
 def wait_for(
     session: Session,
     instance_id: str,
-    batch_sizes: Sequence[int],
+    part: Part | None,
     *,
     console: Console,
     timeout: float | None,
 ) -> OrchestrationState:
-    """The state in which the orchestration ended, with its payloads.
+    """The state in which the orchestration ended, with its payloads; `part` is how it is cut.
 
     Raises `StillRunningError` after `timeout` seconds, `WaitInterruptedError` at Ctrl-C and
     `SchedulerUnavailableError` when it is silent for too long; each says how to come back.
     """
     come_back = f"come back with: {session.invocation} wait {shlex.quote(instance_id)}"
     try:
-        if not _watch(session, instance_id, batch_sizes, console=console, timeout=timeout):
+        if not _watch(session, instance_id, part, console=console, timeout=timeout):
             raise StillRunningError(
                 f"{instance_id} is still running after {timeout:g} s; {come_back}"
             )
@@ -60,12 +60,12 @@ def wait_for(
 def _watch(
     session: Session,
     instance_id: str,
-    batch_sizes: Sequence[int],
+    part: Part | None,
     *,
     console: Console,
     timeout: float | None,
 ) -> bool:
-    reader = ProgressReader(session, instance_id, batch_sizes)
+    reader = ProgressReader(session, instance_id, part)
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = _POLL_SECONDS_MIN
     with progress_view(console, instance_id) as show:

@@ -1,5 +1,7 @@
 """The order orchestrations: fan out to batches, fan out to orders, fan in twice.
 
+Many batches are a tree: `services.shared.batches` says how it is cut.
+
 Deterministic: no clock, no randomness, no IO and no settings, because two workers may replay one
 history. What may differ between runs stands in the input.
 """
@@ -10,7 +12,14 @@ from typing import Any, Final
 
 from durabletask import task
 
-from services.shared.batches import child_instance_id, split
+from services.shared.batches import (
+    ATTEMPTS_MAX,
+    FAN_OUT_MAX,
+    FAN_OUT_MIN,
+    Part,
+    child_instance_id,
+    cut_batch,
+)
 from services.shared.orders import BATCH_SIZE_MAX
 from services.worker.summary import merge, summarise
 
@@ -18,12 +27,14 @@ from services.worker.summary import merge, summarise
 # an order that never succeeds is given up in about seven seconds.
 _RETRIES: Final = task.RetryPolicy(
     first_retry_interval=timedelta(milliseconds=100),
-    max_number_of_attempts=8,
+    max_number_of_attempts=ATTEMPTS_MAX,
     backoff_coefficient=2.0,
     max_retry_interval=timedelta(seconds=2),
 )
 # A batch's outcomes stay one small payload even when every order of it gives up.
 _REASON_CHARS_MAX: Final = 200
+# Each level of a tree puts an instance id before the message of the one below.
+_MESSAGE_CHARS_MAX: Final = 2_000
 
 Steps = Generator[task.Task[Any], Any, dict[str, Any]]
 
@@ -39,35 +50,44 @@ class BatchFailedError(RuntimeError):
 def main_orchestration(ctx: task.OrchestrationContext, submission: dict[str, Any]) -> Steps:
     """Processes `{"orders": [...], "batch_size": n}`, a child for each batch; returns the summary.
 
+    With `"fan_out": n` too, more batches than that are given to other `main_orchestration`s.
     Fails with `BatchFailedError` when a child fails, after all of them have ended.
     """
-    orders, batch_size = _read_submission(submission)
-    batches = split(orders, batch_size)
-    children: list[task.Task[Any]] = [
-        ctx.call_sub_orchestrator(
-            "process_order_batch",
-            input={"orders": list(batch)},
-            instance_id=child_instance_id(ctx.instance_id, number),
-        )
-        for number, batch in enumerate(batches, start=1)
-    ]
-    yield from _wait_for(children)
-    failed = [
-        f"{child_instance_id(ctx.instance_id, number)}: {_message(child)}"
-        for number, child in enumerate(children, start=1)
-        if child.is_failed
-    ]
-    if failed:
-        raise BatchFailedError(f"{len(failed)} of {len(children)} batches failed; {failed[0]}")
-    return merge(child.get_result()["summary"] for child in children)
+    part = _read_submission(ctx.instance_id, submission)
+    children = list(part.children)
+    tasks = [_start(ctx, child, submission) for child in children]
+    yield from _wait_for(tasks)
+    what = "batches" if part.holds_batches else "parts"
+    _check(what, [child.instance_id for child in children], tasks)
+    results = (running.get_result() for running in tasks)
+    return merge(result["summary"] if part.holds_batches else result for result in results)
+
+
+def _start(
+    ctx: task.OrchestrationContext, child: Part, submission: dict[str, Any]
+) -> task.Task[Any]:
+    payload: dict[str, Any] = {
+        "orders": submission["orders"][child.orders.start : child.orders.stop]
+    }
+    if not child.is_batch:
+        payload["batch_size"] = child.batch_size
+    if child.fan_out is not None:
+        payload["fan_out"] = child.fan_out
+    name = "process_order_batch" if child.is_batch else "main_orchestration"
+    return ctx.call_sub_orchestrator(name, input=payload, instance_id=child.instance_id)
 
 
 def process_order_batch(ctx: task.OrchestrationContext, batch: dict[str, Any]) -> Steps:
     """Processes `{"orders": [...]}` in parallel; returns `{"summary": ..., "outcomes": [...]}`.
 
     An order whose retries run out is an outcome like the others, so a batch never fails for one.
+    With `"fan_out": n` too, a batch of more than one history should hold is given to others.
     """
     orders = _read_orders(batch)
+    fan_out = _read_fan_out(batch)
+    if fan_out is not None and len(slices := cut_batch(orders, fan_out)) > 1:
+        outcomes = yield from _share(ctx, slices, fan_out)
+        return {"summary": summarise(outcomes), "outcomes": outcomes}
     activities: list[task.Task[Any]] = [
         ctx.call_activity("process_order", input=order, retry_policy=_RETRIES) for order in orders
     ]
@@ -76,6 +96,35 @@ def process_order_batch(ctx: task.OrchestrationContext, batch: dict[str, Any]) -
         _outcome(order, activity) for order, activity in zip(orders, activities, strict=True)
     ]
     return {"summary": summarise(outcomes), "outcomes": outcomes}
+
+
+def _share(
+    ctx: task.OrchestrationContext, slices: Sequence[Sequence[dict[str, Any]]], fan_out: int
+) -> Generator[task.Task[Any], Any, list[dict[str, Any]]]:
+    """The outcomes of a batch whose slices other orchestrations process."""
+    ids = [child_instance_id(ctx.instance_id, number) for number in range(1, len(slices) + 1)]
+    tasks: list[task.Task[Any]] = [
+        ctx.call_sub_orchestrator(
+            "process_order_batch",
+            input={"orders": list(orders), "fan_out": fan_out},
+            instance_id=instance_id,
+        )
+        for instance_id, orders in zip(ids, slices, strict=True)
+    ]
+    yield from _wait_for(tasks)
+    _check("slices", ids, tasks)
+    return [outcome for running in tasks for outcome in running.get_result()["outcomes"]]
+
+
+def _check(what: str, ids: Sequence[str], tasks: Sequence[task.Task[Any]]) -> None:
+    """Raises `BatchFailedError` with the first failure among orchestrations that have ended."""
+    failed = [
+        f"{instance_id}: {_message(running)[:_MESSAGE_CHARS_MAX]}"
+        for instance_id, running in zip(ids, tasks, strict=True)
+        if running.is_failed
+    ]
+    if failed:
+        raise BatchFailedError(f"{len(failed)} of {len(tasks)} {what} failed; {failed[0]}")
 
 
 def _wait_for(tasks: Sequence[task.Task[Any]]) -> Generator[task.Task[Any], Any, None]:
@@ -100,12 +149,24 @@ def _message(failed: task.Task[Any]) -> str:
     return failed.get_exception().details.message
 
 
-def _read_submission(submission: object) -> tuple[list[dict[str, Any]], int]:
+def _read_submission(instance_id: str, submission: object) -> Part:
     orders = _read_orders(submission)
     batch_size = submission.get("batch_size") if isinstance(submission, dict) else None
     if type(batch_size) is not int or not 1 <= batch_size <= BATCH_SIZE_MAX:
         raise SubmissionError(f"batch_size must be a whole number from 1 to {BATCH_SIZE_MAX:,}")
-    return orders, batch_size
+    return Part(
+        instance_id=instance_id,
+        orders=range(len(orders)),
+        batch_size=batch_size,
+        fan_out=_read_fan_out(submission),
+    )
+
+
+def _read_fan_out(submission: object) -> int | None:
+    fan_out = submission.get("fan_out") if isinstance(submission, dict) else None
+    if fan_out is None or (type(fan_out) is int and FAN_OUT_MIN <= fan_out <= FAN_OUT_MAX):
+        return fan_out
+    raise SubmissionError(f"fan_out must be a whole number from {FAN_OUT_MIN} to {FAN_OUT_MAX}")
 
 
 def _read_orders(submission: object) -> list[dict[str, Any]]:
