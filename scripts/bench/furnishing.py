@@ -8,6 +8,7 @@ schema has go along.
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -41,8 +42,16 @@ _CHANGED: Final = {
 }
 
 
-def furnish(folder: Path, instances: int) -> Path:
-    """Makes a data directory with so many finished instances, in `folder`; returns it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furnished:
+    """A data directory, and how many instances were counted in it."""
+
+    data: Path
+    instances: int
+
+
+def furnish(folder: Path, instances: int) -> Furnished:
+    """Makes a data directory with at least so many finished instances, in `folder`.
 
     Raises `BenchError` when the schema is not what this copies.
     """
@@ -52,16 +61,17 @@ def furnish(folder: Path, instances: int) -> Path:
     database = data / "default.db"
     try:
         with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            _copy(connection, max(1, -(-instances // _FAMILY) - 1))
+            count = _copy(connection, max(1, -(-instances // _FAMILY) - 1))
     except sqlite3.Error as error:
         raise BenchError(f"the store cannot be furnished: {error}") from error
     # What the system still has to write would be written while others are measured.
     with database.open("rb") as file:
         os.fsync(file.fileno())
-    return data
+    return Furnished(data=data, instances=count)
 
 
-def _copy(connection: sqlite3.Connection, copies: int) -> None:
+def _copy(connection: sqlite3.Connection, copies: int) -> int:
+    """Makes the copies; returns how many instances there are then."""
     execute = connection.execute
     execute("PRAGMA synchronous = OFF")
     execute("PRAGMA cache_size = -262144")
@@ -78,6 +88,8 @@ def _copy(connection: sqlite3.Connection, copies: int) -> None:
     _insert(connection, "histories", "chapters", {"instance": f"n * {_FAMILY} + instance"}, {})
     execute("COMMIT")
     execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    (count,) = execute("SELECT count(*) FROM instances").fetchone()
+    return int(count)
 
 
 def _insert(

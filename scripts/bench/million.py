@@ -13,7 +13,7 @@ import httpx
 
 from scripts.bench.disk import bytes_below
 from scripts.bench.errors import BenchError
-from scripts.bench.furnishing import furnish
+from scripts.bench.furnishing import Furnished, furnish
 from scripts.bench.readings import Measured, Reading, Target
 from scripts.bench.samples import Spread
 from scripts.bench.servers import stack_of
@@ -41,9 +41,11 @@ _LISTS: Final[dict[str, dict[str, Any]]] = {
 
 def measure_start(session: Session) -> Measured:
     """Row 9: from the start of the process to the line that says that it serves."""
-    data = _furnished(session)
+    furnished = _furnished(session)
+    data = furnished.data
     found = []
     for _ in range(session.rounds):
+        session.noise.look()
         begun = time.perf_counter()
         with _stack(data):
             found.append(time.perf_counter() - begun)
@@ -53,7 +55,7 @@ def measure_start(session: Session) -> Measured:
         spread=Spread.of(found),
         target=_START,
         unit="s",
-        detail=f"{session.sizes.instances:,} instances, {bytes_below(data.parent) / 1e9:.2f} GB;"
+        detail=f"{furnished.instances:,} instances, {bytes_below(data.parent) / 1e9:.2f} GB;"
         f" an empty one starts in {empty:.2f} s",
     )
     return Measured(readings=(reading,), series={"seconds": found, "emptySeconds": empty})
@@ -61,8 +63,9 @@ def measure_start(session: Session) -> Measured:
 
 def measure_answers(session: Session) -> Measured:
     """Row 10: a list's page, the counts and one instance, as the management API answers them."""
-    data = _furnished(session)
+    data = _furnished(session).data
     with ExitStack() as opened:
+        session.noise.look()
         stack = opened.enter_context(_stack(data, dashboard=True))
         http = opened.enter_context(
             httpx.Client(
@@ -79,6 +82,7 @@ def measure_answers(session: Session) -> Measured:
         found["counts"] = _milliseconds(lambda: http.get("/v1/taskhubs"))
         found["one instance"] = _milliseconds(lambda: http.get(f"{_ORCHESTRATIONS}/{next(ids)}"))
         found["dashboard"] = _milliseconds(lambda: pages.get("/hubs/default/orchestrations"))
+    session.noise.look()
     lists = {name: times for name, times in found.items() if name.startswith("list ")}
     slowest = max(lists, key=lambda name: Spread.of(lists[name]).value)
     readings = (
@@ -90,8 +94,8 @@ def measure_answers(session: Session) -> Measured:
     return Measured(readings=readings, series={"milliseconds": found})
 
 
-def _furnished(session: Session) -> Path:
-    def make() -> Path:
+def _furnished(session: Session) -> Furnished:
+    def make() -> Furnished:
         session.say(f"million: furnishing a store with {session.sizes.instances:,} instances")
         return furnish(session.new_folder("million"), session.sizes.instances)
 

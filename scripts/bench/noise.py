@@ -36,13 +36,14 @@ class Noise:
         self.spins.append(time.perf_counter() - begun)
         self.loads.append(os.getloadavg()[0])
 
-    def note(self, before: MachineTime, seconds: float, ours: float) -> None:
-        """Notes what others used since `before`: all that was used but `ours`, CPU seconds."""
+    def note(self, before: MachineTime, seconds: float, ours: float) -> float:
+        """Notes and returns what others used since `before`: all but `ours`, CPU seconds."""
         now = MachineTime.now()
         cores = (os.cpu_count() or 1) * seconds
         # The kernel counts the two in different ways; what is a little below nothing is nothing.
         self.others.append(max(0.0, now.busy - before.busy - ours) / cores)
         self.stolen.append((now.stolen - before.stolen) / cores)
+        return self.others[-1]
 
     @property
     def verdict(self) -> str:

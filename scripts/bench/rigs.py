@@ -32,12 +32,16 @@ _LOG: Final = logging.getLogger("bench.client")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One submission: wall seconds, and CPU seconds of the server and of all its workers."""
+    """One submission: wall seconds, and CPU seconds of the server and of all its workers.
+
+    `others` is what everybody else used of all cores meanwhile, from 0 to 1.
+    """
 
     orders: int
     seconds: float
     server_cpu: float
     workers_cpu: float
+    others: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -93,8 +97,15 @@ class Rig:
         server_cpu, workers_cpu = (
             now - then for now, then in zip(self._cpu(), before, strict=True)
         )
-        noise.note(machine, seconds, server_cpu + workers_cpu + time.process_time() - own)
-        return Run(orders=orders, seconds=seconds, server_cpu=server_cpu, workers_cpu=workers_cpu)
+        ours = server_cpu + workers_cpu + time.process_time() - own
+        others = noise.note(machine, seconds, ours)
+        return Run(
+            orders=orders,
+            seconds=seconds,
+            server_cpu=server_cpu,
+            workers_cpu=workers_cpu,
+            others=others,
+        )
 
     def client(self) -> DurableTaskSchedulerClient:
         """A client of the server; close it."""

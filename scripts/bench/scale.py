@@ -32,7 +32,7 @@ _MIB: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class Look:
     """The scheduler in the middle of the large run: since its beginning, and bytes of memory."""
 
     seconds: float
@@ -42,14 +42,15 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scale:
+class Scale:
+    """Small runs, the large one, and the scheduler's memory and data directory in bytes."""
+
     few: list[Run]
     many: Run
-    looks: list[_Look]
+    looks: list[Look]
     peak: int
     after: int
     disk: int
-    files: int
     largest_disk: int
 
 
@@ -130,11 +131,11 @@ def measure_disk(session: Session) -> Measured:
     return Measured(readings=readings, series=series)
 
 
-def _scale(session: Session) -> _Scale:
+def _scale(session: Session) -> Scale:
     return session.shared("scale", lambda: _measure(session))
 
 
-def _measure(session: Session) -> _Scale:
+def _measure(session: Session) -> Scale:
     sizes, folder = session.sizes, session.new_folder("scale")
     few: list[Run] = []
 
@@ -156,14 +157,13 @@ def _measure(session: Session) -> _Scale:
         disk = bytes_below(folder / "many")
         session.say(f"scale: {sizes.many:,} orders, {many.wall_ms:.3f} ms an order")
         run_few(small)
-    return _Scale(
+    return Scale(
         few=few,
         many=many,
         looks=watch.looks,
         peak=memory.peak,
         after=memory.now,
         disk=disk,
-        files=sum(1 for path in (folder / "many").rglob("*") if path.is_file()),
         largest_disk=watch.largest_disk,
     )
 
@@ -181,14 +181,14 @@ class _Watch:
         self._begun = time.perf_counter()
         self._cpu = cpu_seconds(server.pid)
         self._said = 0
-        self.looks: list[_Look] = []
+        self.looks: list[Look] = []
         self.largest_disk = 0
 
     def look(self) -> None:
         """Notes how far it is, and what that took."""
         orders = Metrics.of(self._http).activities
         self.looks.append(
-            _Look(
+            Look(
                 seconds=time.perf_counter() - self._begun,
                 orders=orders,
                 server_cpu=cpu_seconds(self._server.pid) - self._cpu,

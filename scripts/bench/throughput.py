@@ -26,23 +26,23 @@ class _Variant:
     options: str = worker.SDK
 
 
-_MEMORY: Final = "in memory, {} workers"
-_DURABLE: Final = "durable, {} workers"
+_MEMORY: Final = {1: "in memory, 1 worker", 2: "in memory, 2 workers"}
+_DURABLE: Final = {1: "durable, 1 worker", 2: "durable, 2 workers"}
 _ECHO: Final = "echo, 2 workers"
 _OUR_WORKERS: Final = "durable, 2 of our workers"
 _VARIANTS: Final = {
-    _MEMORY.format(1): _Variant(serving=testing_backend, workers=1),
-    _DURABLE.format(1): _Variant(serving=embedded_scheduler, workers=1),
-    _MEMORY.format(2): _Variant(serving=testing_backend, workers=2),
-    _DURABLE.format(2): _Variant(serving=embedded_scheduler, workers=2),
+    _MEMORY[1]: _Variant(serving=testing_backend, workers=1),
+    _DURABLE[1]: _Variant(serving=embedded_scheduler, workers=1),
+    _MEMORY[2]: _Variant(serving=testing_backend, workers=2),
+    _DURABLE[2]: _Variant(serving=embedded_scheduler, workers=2),
     _ECHO: _Variant(serving=echo_server, workers=2),
     _OUR_WORKERS: _Variant(serving=embedded_scheduler, workers=2, options=worker.OURS),
 }
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "throughput": tuple(list(_VARIANTS)[:4]),
-    "echo": (_DURABLE.format(2), _ECHO),
-    "scheduler-cpu": (_DURABLE.format(2), _ECHO),
-    "worker-cpu": (_DURABLE.format(2), _OUR_WORKERS),
+    "echo": (_DURABLE[2], _ECHO),
+    "scheduler-cpu": (_DURABLE[2], _ECHO),
+    "worker-cpu": (_DURABLE[2], _OUR_WORKERS),
 }
 _TARGETS: Final = {1: 1.0, 2: 1.05}
 Runs = Mapping[str, list[Run]]
@@ -53,10 +53,10 @@ def measure_throughput(session: Session) -> Measured:
     runs = _runs(session)
     readings = []
     for workers, bound in _TARGETS.items():
-        ours, others = runs[_DURABLE.format(workers)], runs[_MEMORY.format(workers)]
+        ours, others = runs[_DURABLE[workers]], runs[_MEMORY[workers]]
         readings.append(
             Reading(
-                label=f"{workers} worker{'s' if workers > 1 else ''}",
+                label=_DURABLE[workers].removeprefix("durable, "),
                 spread=Spread.of_ratio(_rates(ours), _rates(others)),
                 target=Target(comparison=">=", bound=bound),
                 detail=f"{_middle(_rates(ours)):,.0f} against {_middle(_rates(others)):,.0f}"
@@ -69,7 +69,7 @@ def measure_throughput(session: Session) -> Measured:
 def measure_echo(session: Session) -> Measured:
     """Row 2: orders a second over what the echo server's workers get through."""
     runs = _runs(session)
-    ours, echo = _rates(runs[_DURABLE.format(2)]), _rates(runs[_ECHO])
+    ours, echo = _rates(runs[_DURABLE[2]]), _rates(runs[_ECHO])
     reading = Reading(
         label="2 workers",
         spread=Spread.of_ratio(ours, echo),
@@ -82,7 +82,7 @@ def measure_echo(session: Session) -> Measured:
 def measure_scheduler_cpu(session: Session) -> Measured:
     """Row 3: CPU of the scheduler for an order, over the echo server's."""
     runs = _runs(session)
-    ours = [run.server_ms for run in runs[_DURABLE.format(2)]]
+    ours = [run.server_ms for run in runs[_DURABLE[2]]]
     echo = [run.server_ms for run in runs[_ECHO]]
     reading = Reading(
         label="2 workers",
@@ -97,7 +97,7 @@ def measure_worker_cpu(session: Session) -> Measured:
     """Row 4: CPU of our workers for an order, over that of the SDK's with its defaults."""
     runs = _runs(session)
     ours = [run.workers_ms for run in runs[_OUR_WORKERS]]
-    defaults = [run.workers_ms for run in runs[_DURABLE.format(2)]]
+    defaults = [run.workers_ms for run in runs[_DURABLE[2]]]
     rate = _middle(_rates(runs[_OUR_WORKERS]))
     reading = Reading(
         label="2 workers",

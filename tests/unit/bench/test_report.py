@@ -62,7 +62,7 @@ def run(variant: str, workers: int, seconds: float) -> dict[str, object]:
 MIXED: dict[str, Result] = {
     "throughput": Measured(
         readings=(reading(1.2), reading(0.9)),
-        series={"runs": [run("durable, 1 workers", 1, 0.1), run("in memory, 1 workers", 1, 0.2)]},
+        series={"runs": [run("durable, 1 worker", 1, 0.1), run("in memory, 1 worker", 1, 0.2)]},
     ),
     "tabs": NotMeasured(why="there is no browser\n  tail of a log"),
 }
