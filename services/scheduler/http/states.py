@@ -77,7 +77,9 @@ def value_of(value: Value) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(held, float):
         if held - held != 0:
             return str(held)
-        return int(held) if held.is_integer() else held
+        # Less than nothing is no whole number: as one it would lose its sign.
+        is_whole = held.is_integer() and str(held) != "-0.0"
+        return int(held) if is_whole else held
     return held
 
 

@@ -144,10 +144,15 @@ def test_an_errors_message_is_left_and_its_stack_is_cut() -> None:
 
 
 def test_a_number_that_json_has_not_and_a_time_beyond_any_clock_are_shown_all_the_same() -> None:
-    properties = {"nan": Value(number_value=float("nan")), "one": Value(number_value=1.0)}
+    properties = {
+        "less than nothing": Value(number_value=-0.0),
+        "nan": Value(number_value=float("nan")),
+        "one": Value(number_value=1.0),
+    }
     details = pb.TaskFailureDetails(properties=properties)
     shown = event_json(0, event(taskFailed=pb.TaskFailedEvent(failureDetails=details)), None)
-    assert shown["taskFailed"]["failureDetails"]["properties"] == {"nan": "nan", "one": 1}
+    read = json.dumps(shown["taskFailed"]["failureDetails"]["properties"])
+    assert read == '{"less than nothing": -0.0, "nan": "nan", "one": 1}'
     far = pb.TimerCreatedEvent(fireAt=Timestamp(seconds=2**62))
     shown = event_json(0, event(timerCreated=far), None)
     assert shown["timerCreated"]["fireAt"] == "9999-12-31T23:59:59.999999Z"
