@@ -35,4 +35,4 @@ def store(writer: sqlite3.Connection) -> Store:
 @pytest.fixture
 def entities(writer: sqlite3.Connection, store: Store) -> EntityStore:
     """A new hub's entities; every statement is a transaction of its own."""
-    return EntityStore(writer, store.next_seq)
+    return EntityStore(writer, store.next_seq, store.references)

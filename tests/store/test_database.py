@@ -20,7 +20,7 @@ from services.scheduler.store.statements import SCHEMA
 
 TABLES = {
     "activities", "alarms", "counts", "entities", "histories", "instances", "messages",
-    "operations",
+    "operations", "payload_references",
 }  # fmt: skip
 
 

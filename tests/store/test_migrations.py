@@ -12,6 +12,7 @@ from services.scheduler.engine.status import Status
 from services.scheduler.errors import DataDirectoryError
 from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, open_writer
 from services.scheduler.store.statements import MIGRATIONS, SQL
+from tests.store.payload_names import digest, held, holders, named, token
 
 # What the code of version 1 made; it never changes.
 SCHEMA_1 = (Path(__file__).parent / "schema_1.sql").read_text()
@@ -64,7 +65,7 @@ def test_a_file_of_version_1_becomes_what_a_new_one_is_and_keeps_what_it_holds(
         ]  # fmt: skip
         assert migrated.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     told = [record.getMessage() for record in caplog.records]
-    assert any("from schema 1 to 2" in line for line in told)
+    assert any(f"from schema 1 to {SCHEMA_VERSION}" in line for line in told)
     assert any("migrated in" in line for line in told)
 
 
@@ -113,6 +114,59 @@ def test_a_migration_that_is_interrupted_has_not_happened(
     with closing(open_writer(file)) as migrated:
         assert migrated.execute("SELECT count(*) FROM instances").fetchone() == (4,)
         assert migrated.execute(SQL["counts"]).fetchone() == ("child", 1, 1)
+
+
+def test_what_an_earlier_version_has_stored_is_looked_through_for_payloads(file: Path) -> None:
+    """A worker with a payload store may have used a scheduler that knew nothing of it."""
+    tokens = {name: token(name) for name in "abcdefghij"}
+    with closing(sqlite3.connect(of_version_1(file), isolation_level=None)) as made:
+        made.execute("DELETE FROM messages")
+        set_one = "UPDATE instances SET input = ?, output = ?, custom_status = ?, failure = ?"
+        values = [tokens["a"], tokens["b"], f"[{tokens['c']}]", tokens["d"].encode()]
+        made.execute(f"{set_one} WHERE seq = 1", values)
+        chunk = b"\x1a" + tokens["e"].encode() + b"0" + tokens["a"].encode()
+        made.execute("INSERT INTO histories VALUES (2, 0, 1, ?)", (chunk,))
+        made.execute("INSERT INTO messages VALUES (2, 11, ?)", (tokens["f"].encode(),))
+        alarm = "INSERT INTO alarms (due, instance, entity_id, event) VALUES (1, ?, ?, ?)"
+        made.execute(alarm, (3, None, tokens["g"].encode()))
+        made.execute(alarm, (None, "@c@z", tokens["h"].encode()))
+        made.execute("UPDATE entities SET state = ? WHERE seq = 1", (tokens["i"],))
+        made.execute(
+            "INSERT INTO operations (entity, seq, event) VALUES (1, 12, ?)", (tokens["j"].encode(),)
+        )
+        made.execute(
+            "INSERT INTO activities (instance, seq, execution_id, task_id, name, request)"
+            " VALUES (3, 13, '', 1, 'act', ?)",
+            (tokens["a"].encode(),),
+        )
+    with closing(open_writer(file)) as migrated:
+        assert holders(migrated) == sorted(
+            [("instance", 1, digest(name)) for name in "abcd"]
+            + [("instance", 2, digest(name)) for name in "aef"]
+            + [("instance", 3, digest(name)) for name in "ag"]
+            + [("signal", 2, digest("h")), ("entity", 1, digest("i"))]
+            + [("operation", 12, digest("j"))]
+        )
+        assert held(migrated) == named(migrated)
+
+
+def test_a_search_for_payloads_that_is_interrupted_has_not_happened(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_version_1(file)
+
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO payload_references VALUES ('instance', 1, x'00')")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.scheduler.store.database._FILLS", {2: fill})
+        with pytest.raises(DataDirectoryError, match="disk is full"):
+            open_writer(file)
+    with closing(sqlite3.connect(file)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (2,)
+    with closing(open_writer(file)) as migrated:
+        assert held(migrated) == set()
 
 
 def test_every_earlier_version_has_a_migration() -> None:

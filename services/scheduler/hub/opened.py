@@ -21,6 +21,7 @@ from services.scheduler.store.commits import CommitCounts, Commits
 from services.scheduler.store.database import open_writer
 from services.scheduler.store.entity_store import EntityStore
 from services.scheduler.store.readers import Readers
+from services.scheduler.store.references import Condemned
 from services.scheduler.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ _RUN_ID_CHARS = 8
 class OpenHub:
     """One hub, from the opening of its file to its closing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a hub has from outside, each named
         self,
         name: str,
         file: Path,
@@ -41,6 +42,7 @@ class OpenHub:
         now: Now,
         ids: Ids,
         on_failure: Callable[[BaseException], None],
+        condemned: Condemned | None = None,
     ) -> None:
         """Opens the file and makes ready what is undone; raises `DataDirectoryError`."""
         self.name = name
@@ -48,7 +50,7 @@ class OpenHub:
         self._connection = open_writer(file)
         self._checkpointer = Checkpointer(file, on_failure)
         self._readers = Readers(file)
-        store = Store(self._connection, now())
+        store = Store(self._connection, now(), condemned)
         executions = Executions(store)
 
         def on_rollback() -> None:
@@ -68,7 +70,7 @@ class OpenHub:
         self._pacing = Pacing(self._wake)
         parts = Parts(
             store=store,
-            entities=EntityStore(self._connection, store.next_seq),
+            entities=EntityStore(self._connection, store.next_seq, store.references),
             commits=self._commits,
             dispatcher=self.dispatcher,
             executions=executions,

@@ -215,6 +215,7 @@ class Turns:
         self._store.save_next_execution(row.seq, decision.next_execution[0].executionStarted, now)
         for event in (*decision.next_execution, *kept):
             self._store.add_message(row.seq, event)
+        self._store.references.count_again(row.seq)
         self._parts.executions.forget(row.seq)
 
     def _replace_history(
@@ -230,6 +231,7 @@ class Turns:
         self._store.move_activities(row.seq, before.instance.execution_id, instance.execution_id)
         # Nothing has arrived, and yet a turn is due: this says so.
         self._store.add_message(row.seq, events.orchestrator_started(now))
+        self._store.references.count_again(row.seq)
         self._parts.executions.keep(row.seq, Execution().after(instance, chunk, count))
 
 

@@ -6,20 +6,24 @@ A file that is refused is left as it is: its header is read before SQLite may wr
 import fcntl
 import logging
 import os
+import re
 import sqlite3
 import struct
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Final
 
+from services.scheduler.clock import fresh_id
 from services.scheduler.errors import DataDirectoryError
+from services.scheduler.store import references
 from services.scheduler.store.statements import MIGRATIONS, SCHEMA
 
 log = logging.getLogger(__name__)
 
 # "DTHB": tells our files from other SQLite files.
 APPLICATION_ID: Final = 0x44544842
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _HEADER_BYTES: Final = 100
@@ -30,7 +34,10 @@ _APPLICATION_AT: Final = 68
 WAL_BYTES_KEPT: Final = 7 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 _BUSY_MS: Final = 5_000
+_IDENTITY: Final = re.compile(r"[0-9a-f]{32}")
 _OTHER_TABLES: Final = "its tables are not those of a task hub"
+# What a migration from a version does beside its statements, in the same transaction.
+_FILLS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {2: references.fill}
 
 
 class DataDirectory:
@@ -55,6 +62,24 @@ class DataDirectory:
         for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
             if name.exists():
                 name.rename(f"{name}.deleted-{suffix}")
+
+    def identity(self) -> str:
+        """What tells this folder from all others, wherever it is moved; raises `OSError`."""
+        file = self.path / "directory.id"
+        try:
+            known = file.read_text(encoding="ascii").strip()
+        except (FileNotFoundError, UnicodeError):
+            known = ""
+        if _IDENTITY.fullmatch(known):
+            return known
+        fresh = fresh_id()
+        partial = file.with_suffix(".partial")
+        with partial.open("w", encoding="ascii") as opened:
+            opened.write(f"{fresh}\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        partial.replace(file)
+        return fresh
 
     def release(self) -> None:
         """Lets another scheduler have the folder."""
@@ -210,9 +235,12 @@ def _migrate(connection: sqlite3.Connection, file: Path) -> None:
     log.info("%s: from schema %d to %d; this may take a while", file, version, SCHEMA_VERSION)
     begun = time.perf_counter()
     for step in range(version, SCHEMA_VERSION):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[step]} PRAGMA user_version = {step + 1}; COMMIT;"
-        )
+        connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[step]}")
+        if step in _FILLS:
+            _FILLS[step](connection)
+        # Not a script: that would begin with a commit.
+        connection.execute(f"PRAGMA user_version = {step + 1}")
+        connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     log.info("%s: migrated in %.1f s", file, time.perf_counter() - begun)
 

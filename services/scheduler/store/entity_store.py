@@ -1,11 +1,12 @@
 """Entities and their queues, on a hub's writer connection. Each method is one statement or two."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from services.scheduler.engine.entity import Entity
 from services.scheduler.engine.protos import pb
+from services.scheduler.store.references import Holder, References
 from services.scheduler.store.rows import EntityRow, entity_row, micros
 from services.scheduler.store.statements import SQL
 from services.scheduler.store.tables import Tables
@@ -14,9 +15,15 @@ from services.scheduler.store.tables import Tables
 class EntityStore(Tables):
     """The tables of entities. Everything here happens inside the caller's use case."""
 
-    def __init__(self, connection: sqlite3.Connection, next_seq: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        next_seq: Callable[[], int],
+        references: References,
+    ) -> None:
         super().__init__(connection)
         self._next_seq = next_seq
+        self._references = references
 
     def find_entity(self, entity_id: str) -> EntityRow | None:
         """The entity, if it is known."""
@@ -39,6 +46,8 @@ class EntityStore(Tables):
 
     def save_entity(self, seq: int, entity: Entity, now: datetime) -> None:
         """State and lock after a batch."""
+        self._references.release(Holder.ENTITY, seq)
+        self._references.hold(Holder.ENTITY, seq, entity.state)
         self._execute(
             SQL["save_entity"],
             {
@@ -58,8 +67,9 @@ class EntityStore(Tables):
         self, entity: int, owner: str | None, section: str | None, event: pb.HistoryEvent
     ) -> None:
         """An operation or a lock request at the end of a queue."""
-        values = (entity, self._next_seq(), owner, section, event.SerializeToString())
-        self._execute(SQL["insert_operation"], values)
+        seq, stored = self._next_seq(), event.SerializeToString()
+        self._execute(SQL["insert_operation"], (entity, seq, owner, section, stored))
+        self._references.hold(Holder.OPERATION, seq, stored)
 
     def load_operations(
         self, entity: int, limit: int, owner: str | None = None
@@ -79,14 +89,17 @@ class EntityStore(Tables):
         row = self._one("count_operations", (entity,))
         return 0 if row is None else int(row[0])
 
-    def delete_operations(self, entity: int, seqs: Iterable[int]) -> None:
+    def delete_operations(self, entity: int, seqs: Sequence[int]) -> None:
         """Operations that have been answered, or a lock request that has been granted."""
+        self._references.release(Holder.OPERATION, *seqs)
         self._connection.executemany(SQL["delete_operation"], ((entity, seq) for seq in seqs))
 
     def delete_lock_requests(self, section: str, owner: str | None = None) -> list[int]:
         """Requests of a section that has ended before its turn came; gives their entities."""
         values = {"section": section, "owner": owner}
-        return [row[0] for row in self._all("delete_lock_requests", values)]
+        deleted = self._all("delete_lock_requests", values)
+        self._references.release(Holder.OPERATION, *(seq for _entity, seq in deleted))
+        return [entity for entity, _seq in deleted]
 
     def empty_entities(self, limit: int) -> list[int]:
         """Entities that hold nothing: no state, no queue, no lock."""
@@ -94,6 +107,7 @@ class EntityStore(Tables):
 
     def delete_entity(self, seq: int) -> None:
         """An entity that holds nothing."""
+        self._references.release(Holder.ENTITY, seq)
         self._execute(SQL["delete_entity"], (seq,))
 
     def orphaned_locks(self, limit: int) -> list[tuple[int, str]]:

@@ -181,7 +181,7 @@ DELETE FROM operations WHERE entity = ? AND seq = ?;
 
 -- name: delete_lock_requests
 DELETE FROM operations WHERE section = :section AND (:owner IS NULL OR owner = :owner)
-RETURNING entity;
+RETURNING entity, seq;
 
 -- name: count_delivery_of_instance
 UPDATE instances SET deliveries = deliveries + 1 WHERE seq = ?;
@@ -312,3 +312,44 @@ SELECT count(*) FROM (
     AND (:modified_to IS NULL OR e.modified_at < :modified_to)
     AND (:transient OR e.state IS NOT NULL)
   LIMIT :limit);
+
+-- name: hold_payload
+INSERT OR IGNORE INTO payload_references (holder, seq, digest) VALUES (?, ?, ?);
+
+-- name: release_payloads
+DELETE FROM payload_references WHERE holder = ? AND seq = ?;
+
+-- name: holds_payloads
+SELECT 1 FROM payload_references WHERE holder = ? AND seq = ? LIMIT 1;
+
+-- name: is_payload_held
+SELECT 1 FROM payload_references WHERE digest = ? LIMIT 1;
+
+-- name: any_payload
+SELECT 1 FROM payload_references LIMIT 1;
+
+-- name: stored_by_instance
+-- All bytes of an incarnation that may name a payload, in no order.
+SELECT input FROM instances WHERE seq = :seq
+UNION ALL SELECT output FROM instances WHERE seq = :seq
+UNION ALL SELECT custom_status FROM instances WHERE seq = :seq
+UNION ALL SELECT failure FROM instances WHERE seq = :seq
+UNION ALL SELECT chunk FROM histories WHERE instance = :seq
+UNION ALL SELECT event FROM messages WHERE instance = :seq
+UNION ALL SELECT event FROM alarms WHERE instance = :seq
+UNION ALL SELECT request FROM activities WHERE instance = :seq;
+
+-- name: stored_with_payloads
+-- All bytes of a hub that seem to name a payload, with who holds them, in no order. It reads files of
+-- every version since 1.
+SELECT 'instance', seq, input FROM instances WHERE instr(input, :text) > 0
+UNION ALL SELECT 'instance', seq, output FROM instances WHERE instr(output, :text) > 0
+UNION ALL SELECT 'instance', seq, custom_status FROM instances WHERE instr(custom_status, :text) > 0
+UNION ALL SELECT 'instance', seq, failure FROM instances WHERE instr(failure, :mark) > 0
+UNION ALL SELECT 'instance', instance, chunk FROM histories WHERE instr(chunk, :mark) > 0
+UNION ALL SELECT 'instance', instance, event FROM messages WHERE instr(event, :mark) > 0
+UNION ALL SELECT iif(instance IS NULL, 'signal', 'instance'), coalesce(instance, seq), event
+  FROM alarms WHERE instr(event, :mark) > 0
+UNION ALL SELECT 'instance', instance, request FROM activities WHERE instr(request, :mark) > 0
+UNION ALL SELECT 'entity', seq, state FROM entities WHERE instr(state, :text) > 0
+UNION ALL SELECT 'operation', seq, event FROM operations WHERE instr(event, :mark) > 0;

@@ -139,3 +139,13 @@ WHEN (new.state IS NULL) <> (old.state IS NULL) BEGIN
   INSERT INTO counts VALUES ('entity', 0, iif(new.state IS NULL, -1, 1))
   ON CONFLICT DO UPDATE SET number = number + excluded.number;
 END;
+
+-- Payloads that lie in the payload store: which are named by whose bytes. A file is collected once no
+-- hub names it.
+CREATE TABLE payload_references (
+  holder TEXT NOT NULL, -- instance, entity (its state), operation, or signal (an alarm to an entity)
+  seq INTEGER NOT NULL, -- of the holder
+  digest BLOB NOT NULL, -- SHA-256 of the payload
+  PRIMARY KEY (holder, seq, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX payload_references_by_digest ON payload_references (digest);

@@ -20,4 +20,7 @@ def _read() -> dict[str, str]:
 SQL: Final = _read()
 SCHEMA: Final = _text_of("schema.sql")
 # From each earlier version to the next one; every version since 1 can be opened.
-MIGRATIONS: Final[Mapping[int, str]] = {1: _text_of("migrations/from_1.sql")}
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: _text_of("migrations/from_1.sql"),
+    2: _text_of("migrations/from_2.sql"),
+}

@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.scheduler.engine.effects import Ending
 from services.scheduler.engine.protos import pb, text_of
 from services.scheduler.engine.status import Status
+from services.scheduler.store.references import Condemned, Holder, References
 from services.scheduler.store.rows import (
     ActivityRow,
     InstanceRow,
@@ -33,8 +34,11 @@ _REQUEST_BYTES_KEPT: Final = 16 * 1024 * 1024
 class Store(Tables):
     """One hub's tables. Everything here happens inside the caller's use case."""
 
-    def __init__(self, connection: sqlite3.Connection, now: datetime) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, now: datetime, condemned: Condemned | None = None
+    ) -> None:
         super().__init__(connection)
+        self.references = References(connection, condemned)
         # Messages, operations and activities in the order of arrival, over all inboxes and queues.
         # It begins with the time: a number that was used before a restart is never used again.
         self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
@@ -67,7 +71,8 @@ class Store(Tables):
         """A new pending instance; gives its `seq`."""
         parent = started.parentInstance.orchestrationInstance
         has_parent = started.HasField("parentInstance")
-        return self._insert(
+        given = text_of(started, "input")
+        seq = self._insert(
             "insert_instance",
             {
                 "instance_id": started.orchestrationInstance.instanceId,
@@ -79,10 +84,12 @@ class Store(Tables):
                 "parent_execution_id": parent.executionId.value if has_parent else None,
                 "now": micros(now),
                 "scheduled_at": None if scheduled_at is None else micros(scheduled_at),
-                "input": text_of(started, "input"),
+                "input": given,
                 "tags": _tags_of(started),
             },
         )
+        self.references.hold(Holder.INSTANCE, seq, given)
+        return seq
 
     def find_instance(self, instance_id: str) -> InstanceRow | None:
         """The instance that has this id now."""
@@ -123,6 +130,7 @@ class Store(Tables):
     ) -> None:
         """A turn's end: no longer pending, and delivered well."""
         status = Status.RUNNING if row.status == Status.PENDING else row.status
+        self.references.hold(Holder.INSTANCE, row.seq, custom_status)
         self._change(
             "save_turn",
             {
@@ -141,28 +149,34 @@ class Store(Tables):
 
     def save_ending(self, seq: int, ending: Ending, now: datetime) -> None:
         """How an instance ended."""
+        output = None if ending.result is None else ending.result.value
+        failure = None if ending.failure is None else ending.failure.SerializeToString()
         self._change(
             "save_ending",
             {
                 "seq": seq,
                 "status": int(ending.status),
-                "output": None if ending.result is None else ending.result.value,
-                "failure": None if ending.failure is None else ending.failure.SerializeToString(),
+                "output": output,
+                "failure": failure,
                 "now": micros(now),
             },
         )
+        self.references.hold(Holder.INSTANCE, seq, output)
+        self.references.hold(Holder.INSTANCE, seq, failure)
 
     def save_next_execution(
         self, seq: int, started: pb.ExecutionStartedEvent, now: datetime
     ) -> None:
         """What continue-as-new has made of an instance."""
+        given = text_of(started, "input")
+        self.references.hold(Holder.INSTANCE, seq, given)
         self._change(
             "save_next_execution",
             {
                 "seq": seq,
                 "execution_id": started.orchestrationInstance.executionId.value,
                 "version": text_of(started, "version"),
-                "input": text_of(started, "input"),
+                "input": given,
                 "tags": _tags_of(started),
                 "now": micros(now),
             },
@@ -199,6 +213,7 @@ class Store(Tables):
             "delete_instance",
         ):
             self._execute(SQL[statement], (seq,))
+        self.references.release(Holder.INSTANCE, seq)
         return activities
 
     def instances_with_work(self) -> list[tuple[int, str, str | None, int, Status]]:
@@ -213,6 +228,7 @@ class Store(Tables):
     def append_history(self, seq: int, turn: int, events: int, chunk: bytes) -> None:
         """What a turn has added."""
         self._execute(SQL["append_history"], (seq, turn, events, chunk))
+        self.references.hold(Holder.INSTANCE, seq, chunk)
 
     def load_history(self, seq: int) -> list[tuple[int, int, bytes]]:
         """Turn, number of events and bytes of every chunk."""
@@ -226,8 +242,9 @@ class Store(Tables):
 
     def add_message(self, seq: int, event: pb.HistoryEvent) -> None:
         """A message for an instance's next turn."""
-        values = (seq, self.next_seq(), event.SerializeToString())
-        self._execute(SQL["insert_message"], values)
+        stored = event.SerializeToString()
+        self._execute(SQL["insert_message"], (seq, self.next_seq(), stored))
+        self.references.hold(Holder.INSTANCE, seq, stored)
 
     def load_messages(self, seq: int, limit: int) -> list[tuple[int, bytes]]:
         """The oldest messages, with their `seq`."""
@@ -258,8 +275,12 @@ class Store(Tables):
         entity_id: str | None = None,
     ) -> None:
         """A message visible in the future."""
-        values = (micros(due), instance, entity_id, event.SerializeToString())
-        self._execute(SQL["insert_alarm"], values)
+        stored = event.SerializeToString()
+        alarm = self._insert("insert_alarm", (micros(due), instance, entity_id, stored))
+        if instance is None:
+            self.references.hold(Holder.SIGNAL, alarm, stored)
+        else:
+            self.references.hold(Holder.INSTANCE, instance, stored)
 
     def next_alarm(self) -> int | None:
         """When the first one is due, in microseconds."""
@@ -272,6 +293,7 @@ class Store(Tables):
         """Instance, entity id and event of those that are due; they are gone then."""
         rows = self._all("due_alarms", (micros(now), limit))
         self._connection.executemany(SQL["delete_alarm"], ((row[0],) for row in rows))
+        self.references.release(Holder.SIGNAL, *(row[0] for row in rows if row[1] is None))
         return [(row[1], row[2], row[3]) for row in rows]
 
     def alarms_of(self, seq: int) -> list[bytes]:
@@ -300,6 +322,7 @@ class Store(Tables):
             values.append(
                 (instance, row.seq, execution_id, row.task_id, row.name, row.version, request)
             )
+            self.references.hold(Holder.INSTANCE, instance, request)
             # Most are sent soon after, and have their result soon.
             if self._requests_bytes < _REQUEST_BYTES_KEPT:
                 self._requests[row.seq] = request
