@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import uvloop
 
+from services.scheduler.clock import system_now
 from services.scheduler.edge.server import GrpcServer
 from services.scheduler.edge.service import TaskHubService
 from services.scheduler.errors import PortInUseError, StopError, StoreFailedError
 from services.scheduler.http.routes import application
 from services.scheduler.http.server import HttpServer
+from services.scheduler.hub.collector import Collector
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store.database import DataDirectory
+from services.shared.payload_files import PayloadFiles
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,9 @@ class _Scheduler:
             settings.task_hubs,
             dynamic=settings.dynamic_task_hubs,
             on_failure=self._fail,
+            payloads=None if settings.payload_dir is None else PayloadFiles(settings.payload_dir),
         )
+        collectors = _collectors(hubs, directory)
         service = TaskHubService(hubs)
         server = GrpcServer(service.take, _SERVER_OPTIONS)
         grpc_port = _listen(server, settings)
@@ -90,7 +95,8 @@ class _Scheduler:
         # A name that it was told to listen on is one that it is called by.
         names = (*settings.http_hosts, settings.host)
         http.start(application(hubs, service.calls, names))
-        retention = asyncio.create_task(self._purge_finished(hubs))
+        upkeep = [self._loop.create_task(self._purge_finished(hubs))]
+        upkeep += [self._loop.create_task(one.run()) for one in collectors]
         # For whoever started it, a person or a program, and so not a matter of the log's level.
         print(  # noqa: T201 - the line that tells of readiness
             f"ready: gRPC on {_address(settings.host, grpc_port)},"
@@ -100,7 +106,8 @@ class _Scheduler:
             flush=True,
         )
         await self._stop.wait()
-        retention.cancel()
+        for task in upkeep:
+            task.cancel()
         hubs.pause()
         if self._failure is None:
             await _drained(hubs)
@@ -108,6 +115,8 @@ class _Scheduler:
             hub.dispatcher.stop()
         await http.stop()
         await server.stop(_STOP_GRACE_SECONDS)
+        for collector in collectors:
+            await collector.stop()
         if self._failure is not None:
             raise self._failure
         hubs.close()
@@ -142,6 +151,15 @@ class _Scheduler:
         loop.default_exception_handler(context)
         if context.get("handle") is not None and isinstance(error, Exception):
             self._fail(error)
+
+
+def _collectors(hubs: TaskHubs, directory: DataDirectory) -> list[Collector]:
+    """What removes payloads: one, or none where they lie in no directory."""
+    if hubs.payloads is None:
+        return []
+    collector = Collector(hubs, hubs.payloads, directory, now=system_now)
+    collector.prepare()
+    return [collector]
 
 
 async def _drained(hubs: TaskHubs) -> None:

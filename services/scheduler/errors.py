@@ -4,6 +4,7 @@ What a caller did wrong or asked in vain is a `CallError`, whose gRPC status `ed
 what keeps the scheduler from going on is a `StopError`.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -74,6 +75,17 @@ class StoppingError(CallError):
 
     def __init__(self) -> None:
         super().__init__("The scheduler is stopping")
+
+
+class CensusError(SchedulerError):
+    """A task hub's file cannot be asked which payloads it names; so no payload is collected."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"cannot tell which payloads {file} names: {why}")
+
+
+class ClaimError(SchedulerError):
+    """Somebody else may need what lies in the payload directory; so no payload is collected."""
 
 
 class StopError(SchedulerError):

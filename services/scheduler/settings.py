@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from services.shared import logs
 from services.shared.environment import Environment
+from services.shared.payload_place import read_payload_place
 
 _HUB_NAMES: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(\s*,\s*[A-Za-z0-9][A-Za-z0-9_-]{0,63})*"
 _HOST: Final = r"[A-Za-z0-9:.\-]+"
@@ -28,6 +29,8 @@ class SchedulerSettings:
     # Names that the HTTP port is called by, beside those that can only mean this machine.
     http_hosts: tuple[str, ...]
     data_dir: Path
+    # Where clients and workers keep large payloads, None where that is no directory of ours.
+    payload_dir: Path | None
     task_hubs: tuple[str, ...]
     dynamic_task_hubs: bool
     # None keeps finished instances for ever.
@@ -50,6 +53,7 @@ class SchedulerSettings:
             pattern=_HOST_NAMES,
             allowed="host names separated by commas, such as tasks.example.com",
         )
+        data_dir = environment.path("SCHEDULER_DATA_DIR") or Path("data")
         settings = cls(
             host=environment.text(
                 "SCHEDULER_HOST",
@@ -64,7 +68,8 @@ class SchedulerSettings:
                 "SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX
             ),
             http_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
-            data_dir=environment.path("SCHEDULER_DATA_DIR") or Path("data"),
+            data_dir=data_dir,
+            payload_dir=_payload_dir(environment, data_dir),
             task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
             dynamic_task_hubs=environment.flag("DTS_USE_DYNAMIC_TASK_HUBS"),
             retention_days=_retention(environment),
@@ -83,3 +88,9 @@ def _retention(environment: Environment) -> int | None:
         allowed="a number of days, or never",
     )
     return None if text == "never" else int(text)
+
+
+def _payload_dir(environment: Environment, data_dir: Path) -> Path | None:
+    """Payloads that lie elsewhere are for clients and workers alone."""
+    place = read_payload_place(environment, data_dir / "payloads")
+    return place if isinstance(place, Path) else None

@@ -10,6 +10,9 @@ MEANINGS: Final[Mapping[str, str]] = {
     "SCHEDULER_HTTP_PORT": "the port of health, metrics and the management API (8081)",
     "SCHEDULER_HTTP_HOSTS": "further names that this port is called by, separated by commas",
     "SCHEDULER_DATA_DIR": "where it keeps its data, one file per task hub (data)",
+    "PAYLOAD_STORE": "the directory of large payloads, to collect and show; or none"
+    " (payloads in the data directory)",
+    "RUNS_IN_CONTAINER": "set by the images: that directory is then /payloads",
     "SCHEDULER_RETENTION_DAYS": "days that finished instances are kept; 0, or never (30)",
     "DTS_TASK_HUB_NAMES": "the task hubs that it serves, separated by commas (default)",
     "DTS_USE_DYNAMIC_TASK_HUBS": "1 makes a task hub at its first use (0)",

@@ -89,12 +89,14 @@ def read_payload_settings(environment: Environment, connection: Connection) -> P
     )
 
 
-def read_payload_place(environment: Environment) -> Place:
+def read_payload_place(environment: Environment, on_host: Path = _ON_HOST) -> Place:
     """Where the clients and workers of a scheduler on this machine keep large payloads.
 
-    For the scheduler itself; a bad value is left in `environment` for its `check()`.
+    For the scheduler itself, which has its own default outside of containers; a bad value is left
+    in `environment` for its `check()`.
     """
-    return _read_place(environment, _directory(environment.flag("RUNS_IN_CONTAINER")))
+    in_container = environment.flag("RUNS_IN_CONTAINER")
+    return _read_place(environment, _IN_CONTAINER if in_container else on_host)
 
 
 def _directory(in_container: bool) -> Path:  # noqa: FBT001 - the flag is the subject

@@ -76,3 +76,26 @@ def test_task_hubs_are_names_separated_by_commas(hubs: str) -> None:
 def test_spaces_around_task_hub_names_are_tolerated_as_the_emulator_does() -> None:
     settings = SchedulerSettings.read(Environment({"DTS_TASK_HUB_NAMES": "a , b,a"}))
     assert settings.task_hubs == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("values", "directory"),
+    [
+        ({}, "data/payloads"),
+        ({"SCHEDULER_DATA_DIR": "/var/tasks"}, "/var/tasks/payloads"),
+        ({"SCHEDULER_DATA_DIR": "/data", "RUNS_IN_CONTAINER": "1"}, "/payloads"),
+        ({"PAYLOAD_STORE": "/mnt/large"}, "/mnt/large"),
+        ({"PAYLOAD_STORE": "none"}, None),
+        ({"PAYLOAD_STORE": "https://shop.blob.core.windows.net/payloads"}, None),
+    ],
+)
+def test_the_scheduler_collects_payloads_in_a_directory_or_nowhere(
+    values: dict[str, str], directory: str | None
+) -> None:
+    settings = SchedulerSettings.read(Environment(values))
+    assert settings.payload_dir == (None if directory is None else Path(directory))
+
+
+def test_a_scheduler_refuses_a_payload_store_that_is_none() -> None:
+    with pytest.raises(SettingsError, match="PAYLOAD_STORE"):
+        SchedulerSettings.read(Environment({"PAYLOAD_STORE": "http://elsewhere/payloads"}))

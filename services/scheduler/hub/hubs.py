@@ -17,6 +17,8 @@ from services.scheduler.errors import (
 )
 from services.scheduler.hub.opened import OpenHub
 from services.scheduler.store.database import DataDirectory
+from services.scheduler.store.references import Condemned
+from services.shared.payload_files import PayloadFiles
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,14 @@ class TaskHubs:
         *,
         dynamic: bool,
         on_failure: Callable[[BaseException], None],
+        payloads: PayloadFiles | None = None,
     ) -> None:
-        """Opens the named hubs, and with `dynamic` all that have a file."""
+        """Opens the named hubs, and with `dynamic` all that have a file.
+
+        `payloads` is the payload store that their tokens are of, where it is a directory.
+        """
+        self.payloads = payloads
+        self.condemned = Condemned()
         self._directory = directory
         self._named = frozenset(names)
         self._dynamic = dynamic
@@ -48,6 +56,11 @@ class TaskHubs:
     def opened(self) -> tuple[OpenHub, ...]:
         """Those that are open."""
         return tuple(self._open.values())
+
+    async def durable(self) -> None:
+        """Waits until all that has been done in any hub is on the disk."""
+        for hub in self.opened:
+            await hub.hub.durable()
 
     @property
     def stopping(self) -> bool:
@@ -127,7 +140,14 @@ class TaskHubs:
     def _open_hub(self, name: str) -> OpenHub:
         file = self._directory.file_of(name)
         try:
-            hub = OpenHub(name, file, now=system_now, ids=fresh_id, on_failure=self._on_failure)
+            hub = OpenHub(
+                name,
+                file,
+                now=system_now,
+                ids=fresh_id,
+                on_failure=self._on_failure,
+                condemned=self.condemned,
+            )
         except sqlite3.Error as error:
             raise DataDirectoryError(f"cannot use {file}: {error}") from error
         self._open[name] = hub
