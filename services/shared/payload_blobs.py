@@ -4,12 +4,13 @@ Adds to it what `CachingPayloadStore` asks of a place: errors that a person unde
 of this container only. Blobs are written once, and nothing here removes one.
 """
 
+import contextlib
 import re
 import zlib
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
 from durabletask.extensions.azure_blob_payloads import BlobPayloadStore, BlobPayloadStoreOptions
@@ -20,6 +21,14 @@ from services.shared.payload_place import BLOB_TOKEN, BlobContainer
 
 Result = TypeVar("Result")
 
+# Where somebody waits for a start; Azure's own patience, of 80 s, is for what runs.
+_HASTE: Final[dict[str, Any]] = {
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "connection_timeout": 5,
+}
 # What a folder of blobs may be called, as it stands; others are not worth the quoting.
 _FOLDER: Final = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_@:-]{0,99}")
 
@@ -34,7 +43,7 @@ class BlobPlace:
     def prepare(self) -> None:
         """Makes the container if there is none; raises `PayloadStoreError`."""
         with self._told(self._new_client) as client:
-            self._told(lambda: client.exists() or client.create_container())
+            self._told(lambda: _make(client))
 
     def upload(self, data: bytes, instance_id: str | None) -> str:
         """Writes a blob, in a folder of the instance; raises `PayloadStoreError`."""
@@ -44,13 +53,17 @@ class BlobPlace:
     def download(self, token: str) -> bytes:
         """Reads a blob; raises `PayloadMissingError`."""
         try:
-            return self._store.download(token)
+            data = self._store.download(token)
         except ResourceNotFoundError:
             raise PayloadMissingError(token, "there is no such blob") from None
         except AzureError as error:
             raise PayloadMissingError(token, _first_line(error)) from error
         except (OSError, EOFError, zlib.error) as error:
             raise PayloadMissingError(token, f"the blob is damaged ({error})") from error
+        if not data:
+            # No bytes unzip to no bytes, and nobody stores an empty payload.
+            raise PayloadMissingError(token, "the blob is damaged (it is empty)")
+        return data
 
     def is_token(self, value: str) -> bool:
         """Whether it is `blob:v1:`, this container and a name, as a whole."""
@@ -60,8 +73,10 @@ class BlobPlace:
     def _new_client(self) -> ContainerClient:
         name, account_url = self._container.name, self._container.account_url
         if account_url is not None:
-            return ContainerClient(account_url, name, credential=DefaultAzureCredential())
-        return ContainerClient.from_connection_string(self._container.connection_string or "", name)
+            credential = DefaultAzureCredential()
+            return ContainerClient(account_url, name, credential=credential, **_HASTE)
+        connection_string = self._container.connection_string or ""
+        return ContainerClient.from_connection_string(connection_string, name, **_HASTE)
 
     def _new_store(self) -> BlobPayloadStore:
         credential = None if self._container.account_url is None else DefaultAzureCredential()
@@ -84,6 +99,13 @@ class BlobPlace:
                 f"the payload store {where} cannot be used: {_first_line(error)};"
                 " PAYLOAD_STORE says where it is"
             ) from error
+
+
+def _make(container: ContainerClient) -> None:
+    if not container.exists():
+        # Workers that start together all find none.
+        with contextlib.suppress(ResourceExistsError):
+            container.create_container()
 
 
 def _first_line(error: Exception) -> str:

@@ -30,6 +30,8 @@ _ON_HOST: Final = _CHECKOUT / "data" / "payloads"
 # A volume that the containers share.
 _IN_CONTAINER: Final = Path("/payloads")
 _CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
+# Which account, and what proves that it may be used: without, the account would be asked in vain.
+_NEEDED: Final = ({"accountname", "blobendpoint"}, {"accountkey", "sharedaccesssignature"})
 _SECRET: Final = re.compile(r"(?i)((?:AccountKey|SharedAccessSignature)=)[^;]*")
 _ALLOWED: Final = (
     "none, a directory, an Azure Blob container (https://ACCOUNT.blob.core.windows.net/CONTAINER),"
@@ -150,7 +152,7 @@ def _container_of(connection_string: str) -> BlobContainer | None:
     name = named[0].partition("=")[2].strip() if len(named) == 1 else ""
     rest = [part for part in parts if part not in named]
     keys = {part.partition("=")[0].strip().lower() for part in rest if "=" in part}
-    if _CONTAINER.fullmatch(name) is None or not keys & {"accountname", "blobendpoint"}:
+    if _CONTAINER.fullmatch(name) is None or not all(keys & needed for needed in _NEEDED):
         return None
     return BlobContainer(name=name, connection_string=";".join(rest))
 

@@ -111,6 +111,7 @@ def test_a_blob_container_is_named_by_a_connection_string_with_its_name() -> Non
         f"{ACCOUNT}Container=",
         f"{ACCOUNT}Container=a;Container=b",
         "AccountKey=c2VjcmV0;Container=orders",
+        "AccountName=shop;Container=orders",
         "a\0b",
     ],
 )
