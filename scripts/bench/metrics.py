@@ -13,9 +13,9 @@ from scripts.bench.errors import BenchError
 class Metrics:
     """Counters since its start: commits, the seconds that they took, activities answered."""
 
-    commits: int
-    commit_seconds: float
-    activities: int
+    commits: int = 0
+    commit_seconds: float = 0.0
+    activities: int = 0
 
     @classmethod
     def of(cls, http: str) -> Self:

@@ -17,6 +17,7 @@ from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from scripts.bench import worker
 from scripts.bench.echo import RUN
 from scripts.bench.errors import BenchError
+from scripts.bench.metrics import Metrics
 from scripts.bench.noise import Noise
 from scripts.bench.parts import Part, part
 from scripts.bench.processes import MachineTime, cpu_seconds, cpu_seconds_of
@@ -34,7 +35,8 @@ _LOG: Final = logging.getLogger("bench.client")
 class Run:
     """One submission: wall seconds, and CPU seconds of the server and of all its workers.
 
-    `others` is what everybody else used of all cores meanwhile, from 0 to 1.
+    `others` is what everybody else used of all cores meanwhile, from 0 to 1. Commits, and the
+    seconds that they took, are a scheduler's; the other servers have none.
     """
 
     orders: int
@@ -42,6 +44,8 @@ class Run:
     server_cpu: float
     workers_cpu: float
     others: float = 0.0
+    commits: int = 0
+    commit_seconds: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -90,6 +94,7 @@ class Rig:
         Raises `BenchError` when a process ends or the orders are not all processed.
         """
         noise.look()
+        metrics = self._metrics()
         machine = MachineTime.now()
         own = time.process_time()
         before = self._cpu()
@@ -99,12 +104,15 @@ class Rig:
         )
         ours = server_cpu + workers_cpu + time.process_time() - own
         others = noise.note(machine, seconds, ours)
+        metrics_now = self._metrics()
         return Run(
             orders=orders,
             seconds=seconds,
             server_cpu=server_cpu,
             workers_cpu=workers_cpu,
             others=others,
+            commits=metrics_now.commits - metrics.commits,
+            commit_seconds=metrics_now.commit_seconds - metrics.commit_seconds,
         )
 
     def client(self) -> DurableTaskSchedulerClient:
@@ -122,6 +130,10 @@ class Rig:
         self.server.check()
         for running in self.workers:
             running.check()
+
+    def _metrics(self) -> Metrics:
+        http = self.server.http
+        return Metrics() if http is None else Metrics.of(http)
 
     def _cpu(self) -> tuple[float, float]:
         return cpu_seconds(self.server.pid), cpu_seconds_of(part.pid for part in self.workers)

@@ -60,7 +60,7 @@ def measure_throughput(session: Session) -> Measured:
                 spread=Spread.of_ratio(_rates(ours), _rates(others)),
                 target=Target(comparison=">=", bound=bound),
                 detail=f"{_middle(_rates(ours)):,.0f} against {_middle(_rates(others)):,.0f}"
-                " orders/s",
+                f" orders/s; {_commits(ours)}",
             )
         )
     return Measured(readings=tuple(readings), series=_series(runs))
@@ -159,6 +159,15 @@ def _rates(runs: Iterable[Run]) -> list[float]:
 
 def _middle(values: list[float]) -> float:
     return Spread.of(values).value
+
+
+def _commits(runs: list[Run]) -> str:
+    """How many orders share a commit, and how much of the time commits take."""
+    commits = sum(run.commits for run in runs)
+    seconds = sum(run.commit_seconds for run in runs)
+    orders = sum(run.orders for run in runs) / max(1, commits)
+    share = seconds / sum(run.seconds for run in runs)
+    return f"{orders:.0f} orders a commit, {share:.0%} of the time in commits"
 
 
 def _series(runs: Runs) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def document_of(output: Path) -> Any:
     return json.loads((home / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_whole_bench_reports_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()

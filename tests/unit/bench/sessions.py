@@ -25,6 +25,20 @@ def session_with(shared: dict[str, Any], sizes: Sizes | None = None) -> Session:
     return session
 
 
-def run(seconds: float, *, server: float = 1.0, workers: float = 2.0, orders: int = 1_000) -> Run:
-    """A run of 1,000 orders unless told otherwise; all else in seconds."""
-    return Run(orders=orders, seconds=seconds, server_cpu=server, workers_cpu=workers)
+def run(
+    seconds: float,
+    *,
+    server: float = 1.0,
+    workers: float = 2.0,
+    orders: int = 1_000,
+    commits: int = 0,
+) -> Run:
+    """A run of 1,000 orders unless told otherwise, a quarter of it in commits, if there are any."""
+    return Run(
+        orders=orders,
+        seconds=seconds,
+        server_cpu=server,
+        workers_cpu=workers,
+        commits=commits,
+        commit_seconds=seconds / 4 if commits else 0.0,
+    )
