@@ -11,7 +11,7 @@ from services.scheduler.engine.events import stamp
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.engine.status import Status
 from services.scheduler.hub import reads
-from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.hub import Hub, Steps
 from services.scheduler.hub.opened import OpenHub
 from services.scheduler.hub.states import micros_of
 from tests.simulation.calls import Calls
@@ -213,7 +213,7 @@ class Client:
         self._ended(
             f"terminate {instance_id}{' and all below' if request.recursive else ''}",
             [instance_id],
-            lambda: self._hub.terminate(request),
+            lambda: _all_of(self._hub.terminate(request)),
         )
 
     def skip_graceful(self) -> None:
@@ -298,7 +298,7 @@ class Client:
 
         self._make(
             f"purge {instance_id}{' and all below' if recursive else ''}",
-            lambda: self._hub.purge([instance_id], recursive=recursive),
+            lambda: _all_of(self._hub.purge([instance_id], recursive=recursive)),
             acknowledged,
         )
 
@@ -357,3 +357,12 @@ class Client:
         there = [row[0] for row in look.execute("SELECT instance_id FROM instances ORDER BY seq")]
         if found != there:
             raise Violation(f"a query finds {found}; there are {there}")
+
+
+def _all_of(steps: Steps[Any]) -> Any:
+    """What all steps of something large come to, with nobody served between them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

@@ -95,6 +95,13 @@ def _query(query: Callable[[Any], reads.Query[Any]]) -> Answer:
     return answer
 
 
+async def _terminate(call: Call) -> pb.TerminateResponse:
+    hub = call.hub()
+    await hub.in_steps(hub.hub.terminate(call.request))
+    await hub.hub.durable()
+    return pb.TerminateResponse()
+
+
 async def _purge(call: Call) -> pb.PurgeInstancesResponse:
     request: pb.PurgeInstancesRequest = call.request
     hub = call.hub()
@@ -107,7 +114,7 @@ async def _purge(call: Call) -> pb.PurgeInstancesResponse:
         )
     batch = request.instanceBatch.instanceIds
     ids = limits.checked_batch(batch) if batch else [request.instanceId]
-    purged = hub.hub.purge(ids, recursive=request.recursive)
+    purged = await hub.in_steps(hub.hub.purge(ids, recursive=request.recursive))
     await hub.hub.durable()
     return pb.PurgeInstancesResponse(deletedInstanceCount=purged, isComplete=BoolValue(value=True))
 
@@ -140,7 +147,6 @@ USE_CASES: Final[Mapping[str, tuple[type[Any], UseCase]]] = {
     "RewindInstance": (pb.RewindInstanceRequest, _use_case("rewind")),
     "RestartInstance": (pb.RestartInstanceRequest, _use_case("restart")),
     "RaiseEvent": (pb.RaiseEventRequest, _use_case("raise_event")),
-    "TerminateInstance": (pb.TerminateRequest, _use_case("terminate")),
     "SuspendInstance": (pb.SuspendRequest, _use_case("suspend")),
     "ResumeInstance": (pb.ResumeRequest, _use_case("resume")),
     "CompleteActivityTask": (pb.ActivityResponse, _complete("complete_activity")),
@@ -172,6 +178,7 @@ WAITING: Final[Mapping[str, tuple[type[Any], Answer]]] = {
     "WaitForInstanceCompletion": (pb.GetInstanceRequest, _wait(_has_ended)),
     "QueryInstances": (pb.QueryInstancesRequest, _query(reads.query_instances)),
     "ListInstanceIds": (pb.ListInstanceIdsRequest, _query(reads.list_instance_ids)),
+    "TerminateInstance": (pb.TerminateRequest, _terminate),
     "PurgeInstances": (pb.PurgeInstancesRequest, _purge),
     "CreateTaskHub": (pb.CreateTaskHubRequest, _create_hub),
     "DeleteTaskHub": (pb.DeleteTaskHubRequest, _delete_hub),

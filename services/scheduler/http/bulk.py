@@ -17,7 +17,7 @@ from services.scheduler.http.asks import (
 )
 from services.scheduler.http.operations import Ask, Operation, Reply, reply
 from services.scheduler.http.orchestrations import text
-from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.opened import OpenHub
 from services.scheduler.hub.purges import purge_by_filter
 
 # One commit for so many; others are served in between.
@@ -29,20 +29,19 @@ _PATH: Final = "/v1/taskhubs/orchestrations"
 
 async def _bulk(ask: Ask) -> Reply:
     body: Bulk = ask.body
-    hub = ask.hub.hub
     results: list[dict[str, Any]] = []
     for instance_id in body.instance_ids:
-        results.append(_result(hub, body, instance_id))
+        results.append(await _result(ask.hub, body, instance_id))
         if len(results) % _DONE_A_COMMIT == 0:
-            await hub.durable()
-    await hub.durable()
+            await ask.hub.hub.durable()
+    await ask.hub.hub.durable()
     return reply({"results": results})
 
 
-def _result(hub: Hub, body: Bulk, instance_id: str) -> dict[str, Any]:
+async def _result(hub: OpenHub, body: Bulk, instance_id: str) -> dict[str, Any]:
     new_id, message = None, None
     try:
-        new_id = _done(hub, body, instance_id)
+        new_id = await _done(hub, body, instance_id)
     except CallError as error:
         message = str(error)
     return {
@@ -53,16 +52,16 @@ def _result(hub: Hub, body: Bulk, instance_id: str) -> dict[str, Any]:
     }
 
 
-def _done(hub: Hub, body: Bulk, instance_id: str) -> str | None:
+async def _done(opened: OpenHub, body: Bulk, instance_id: str) -> str | None:
     """Does it to one; gives the id of what it has started."""
-    action = body.action
+    hub, action = opened.hub, body.action
     if action is Action.RESTART:
         return control.restart(hub, instance_id, under_new_id=body.new_instance_ids)
     if action is Action.PURGE:
-        control.purge(hub, instance_id, recursive=body.recursive)
+        await opened.in_steps(control.purge(hub, instance_id, recursive=body.recursive))
     elif action is Action.TERMINATE:
         asked = Termination(output=body.output, recurse=body.recursive)
-        control.terminate(hub, instance_id, asked)
+        await opened.in_steps(control.terminate(hub, instance_id, asked))
     elif action is Action.RAISE_EVENT:
         event = RaisedEvent(name=body.event_name or "", input=body.input)
         control.raise_event(hub, instance_id, event)

@@ -19,7 +19,7 @@ from services.scheduler.http.instances import instance_id_of
 from services.scheduler.http.models import status_name
 from services.scheduler.http.operations import Ask, Operation, Reply, reply
 from services.scheduler.http.orchestrations import text
-from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.hub import Hub, Steps
 
 _PATH: Final = "/v1/taskhubs/orchestrations/{instanceId}"
 
@@ -51,10 +51,10 @@ def resume(hub: Hub, instance_id: str, asked: Reason) -> None:
     hub.resume(pb.ResumeRequest(instanceId=instance_id, reason=text(asked.reason)))
 
 
-def terminate(hub: Hub, instance_id: str, asked: Termination) -> None:
+def terminate(hub: Hub, instance_id: str, asked: Termination) -> Steps[None]:
     """Ends it now. Over gRPC a missing one is no error; here there is a status to give."""
     _check_unfinished(hub, instance_id)
-    hub.terminate(
+    return hub.terminate(
         pb.TerminateRequest(
             instanceId=instance_id, output=text(asked.output), recursive=asked.recurse
         )
@@ -82,7 +82,7 @@ def restart(hub: Hub, instance_id: str, *, under_new_id: bool) -> str:
     return hub.restart(request).instanceId
 
 
-def purge(hub: Hub, instance_id: str, *, recursive: bool) -> int:
+def purge(hub: Hub, instance_id: str, *, recursive: bool) -> Steps[int]:
     """Deletes a finished one; raises `InstanceNotFoundError`, `WrongStateError`."""
     status = status_of(hub, instance_id)
     if not status.is_terminal:
@@ -93,7 +93,7 @@ def purge(hub: Hub, instance_id: str, *, recursive: bool) -> int:
     return hub.purge([instance_id], recursive=recursive)
 
 
-_USE_CASES: Final[dict[str, Callable[[Hub, str, Any], None]]] = {
+_USE_CASES: Final[dict[str, Callable[[Hub, str, Any], Steps[None] | None]]] = {
     "execution_suspended": suspend,
     "execution_resumed": resume,
     "execution_terminated": terminate,
@@ -108,7 +108,9 @@ async def _add_history(ask: Ask) -> Reply:
     for name, use_case in _USE_CASES.items():
         asked = getattr(body, name)
         if asked is not None:
-            use_case(hub, instance_id, asked)
+            steps = use_case(hub, instance_id, asked)
+            if steps is not None:
+                await ask.hub.in_steps(steps)
     status = status_of(hub, instance_id)
     await hub.durable()
     return reply({"instanceId": instance_id, "status": status_name(status)})
@@ -124,7 +126,8 @@ async def _restart(ask: Ask) -> Reply:
 
 async def _purge(ask: Ask) -> Reply:
     hub = ask.hub.hub
-    purged = purge(hub, instance_id_of(ask), recursive=ask.parameters.recursive)
+    steps = purge(hub, instance_id_of(ask), recursive=ask.parameters.recursive)
+    purged = await ask.hub.in_steps(steps)
     await hub.durable()
     return reply({"purged": purged})
 

@@ -1,5 +1,6 @@
 """A task hub that is open: its file, its use cases, and all that must be closed again."""
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from services.scheduler.clock import Ids, Now
 from services.scheduler.dispatch.alarm import Alarm
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.hub.executions import Executions
-from services.scheduler.hub.hub import Hub
+from services.scheduler.hub.hub import Hub, Steps
 from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.router import Router
@@ -98,6 +99,21 @@ class OpenHub:
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """What a query reads of what is committed."""
         return await self._readers.read(query)
+
+    async def in_steps(self, steps: Steps[T]) -> T:
+        """Does something large: each step is on the disk, and others were served, before the next.
+
+        As after every use case, the last one is not on the disk before `durable` has returned.
+        """
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            await self.hub.durable()
+            # What came meanwhile has its turn, also where nothing was to be committed.
+            await asyncio.sleep(0)
 
     def close(self) -> None:
         """Commits what is done, moves the log into the file, and lets go of it."""

@@ -31,7 +31,7 @@ async def purge_by_filter(
         )
         if rows:
             ids = [instance_id for _seq, instance_id in rows]
-            purged += hub.hub.purge(ids, recursive=recursive)
+            purged += await hub.in_steps(hub.hub.purge(ids, recursive=recursive))
             await hub.hub.durable()
             values["after"] = rows[-1][0]
         complete = len(rows) < _PURGED_A_COMMIT

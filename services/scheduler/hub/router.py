@@ -88,7 +88,7 @@ class Router:
     def remove(self, row: InstanceRow) -> None:
         """Deletes an incarnation with all that is its own; one that runs is terminated first."""
         if not row.status.is_terminal:
-            self.end(row, None, recurse=False)
+            self.end(row.seq, None)
         self._parts.withdraw_activities(self._store.delete_instance(row.seq))
         self._parts.dispatcher.withdraw(Kind.ORCHESTRATION, row.seq)
         self._parts.executions.forget(row.seq)
@@ -110,21 +110,26 @@ class Router:
         due = row.scheduled_at
         return row.status == Status.PENDING and due is not None and due > micros(self._parts.now())
 
-    def end(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
-        """Terminates an instance, and, if asked, all that it has started."""
-        pending = [row]
-        while pending:
-            ending = pending.pop()
-            if RECEPTION[ending.status, Message.TERMINATE] is Reception.ENDS:
-                self._end_one(ending, reason, recurse=recurse)
-            if recurse:
-                children = self._store.children_of(ending.instance_id)
-                for seq, _instance_id, _status in children:
-                    child = self._store.load_instance(seq)
-                    if child is not None and not child.status.is_terminal:
-                        pending.append(child)
+    def end(self, seq: int, reason: StringValue | None, seen: set[int] | None = None) -> list[int]:
+        """Terminates an instance; gives those of its children that are to be ended after it.
 
-    def _end_one(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
+        None of those `seen` before: an id that is used again can make one its own ancestor.
+        """
+        row = self._store.load_instance(seq)
+        if row is None:
+            return []
+        if RECEPTION[row.status, Message.TERMINATE] is Reception.ENDS:
+            self._write_end(row, reason, recurse=seen is not None)
+        if seen is None:
+            return []
+        # Below one that is terminated some may run yet: of a termination that was interrupted.
+        ended = {Status.COMPLETED, Status.FAILED}
+        children = self._store.children_of(row.instance_id)
+        due = [child for child, _, status in children if status not in ended and child not in seen]
+        seen.update(due)
+        return due
+
+    def _write_end(self, row: InstanceRow, reason: StringValue | None, *, recurse: bool) -> None:
         now = self._parts.now()
         execution = self._parts.executions.load(row.seq)
         first = self._first_event(row.seq) if self._is_to_begin(execution) else ()
@@ -253,13 +258,7 @@ class Router:
             seq, instance.execution_id, zip(scheduled, requests, strict=True)
         )
         works = [
-            Work(
-                kind=Kind.ACTIVITY,
-                seq=row.seq,
-                instance=seq,
-                name=row.name,
-                version=row.version,
-            )
+            Work(kind=Kind.ACTIVITY, seq=row.seq, instance=seq, name=row.name, version=row.version)
             for row in added
         ]
         self._parts.commits.then(lambda: self._parts.dispatcher.offer_all(works))
@@ -355,8 +354,10 @@ class Router:
 
     def _terminate(self, effect: effects.Terminate, _origin: Origin) -> Iterable[Effect]:
         row = self._store.find_instance(effect.instance_id)
-        if row is not None:
-            self.end(row, effect.reason, recurse=effect.recurse)
+        pending = [] if row is None else [row.seq]
+        seen = set(pending) if effect.recurse else None
+        while pending:
+            pending.extend(self.end(pending.pop(), effect.reason, seen))
         return ()
 
     def _resume_child(self, effect: effects.ResumeChild, origin: Origin) -> Iterable[Effect]:

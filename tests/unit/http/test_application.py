@@ -244,7 +244,8 @@ async def test_a_purge_by_filter_says_in_time_that_there_is_more(tmp_path: Path)
             (hub,) = hubs.opened
             for number in range(150):
                 hub.hub.start(pb.CreateInstanceRequest(instanceId=f"{number}", name="echo"))
-                hub.hub.terminate(pb.TerminateRequest(instanceId=f"{number}"))
+                request = pb.TerminateRequest(instanceId=f"{number}")
+                await hub.in_steps(hub.hub.terminate(request))
             await hub.hub.durable()
             path = f"{ORCHESTRATIONS}/purge"
             content = json.dumps({"filter": {}})
