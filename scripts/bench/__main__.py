@@ -16,7 +16,7 @@ from rich.console import Console
 
 from scripts.bench.disk import choose_directory
 from scripts.bench.errors import BenchError
-from scripts.bench.machine import describe
+from scripts.bench.machine import check_system, describe
 from scripts.bench.options import Options, parse
 from scripts.bench.plots import draw
 from scripts.bench.readings import NotMeasured, Result
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     # Into a file it is read later, by people with wide windows.
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     try:
+        check_system()
         directory = choose_directory(options.directory)
         with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as folder:
             report = _measure(options, Path(folder), console)

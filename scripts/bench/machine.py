@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from scripts.bench.disk import FileSystem
+from scripts.bench.errors import BenchError
 from scripts.local_stack import ROOT
 
 _PACKAGES: Final = ("durabletask", "grpcio", "protobuf", "uvloop")
 _GIB: Final = 2**30
+
+
+def check_system() -> None:
+    """Raises `BenchError` where there is no `/proc` to read."""
+    if platform.system() != "Linux":
+        raise BenchError("the bench reads what Linux tells of processes: it runs nowhere else")
 
 
 def describe(directory: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ class _Variant:
 _MEMORY: Final = {1: "in memory, 1 worker", 2: "in memory, 2 workers"}
 _DURABLE: Final = {1: "durable, 1 worker", 2: "durable, 2 workers"}
 _ECHO: Final = "echo, 2 workers"
-_OUR_WORKERS: Final = "durable, 2 of our workers"
+_OUR_WORKERS: Final = "durable with our workers, 2 workers"
 _VARIANTS: Final = {
     _MEMORY[1]: _Variant(serving=testing_backend, workers=1),
     _DURABLE[1]: _Variant(serving=embedded_scheduler, workers=1),

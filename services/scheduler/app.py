@@ -31,7 +31,7 @@ _STOP_GRACE_SECONDS: Final = 1.0
 _PURGED_A_COMMIT: Final = 200
 _RETENTION_LOOK_SECONDS: Final = 3_600.0
 _RETENTION_OF_NONE_LOOK_SECONDS: Final = 10.0
-_SERVER_OPTIONS: Final = (
+SERVER_OPTIONS: Final = (
     # Without this two schedulers share a port, and each hides what the other holds.
     ("grpc.so_reuseport", 0),
     # Far above the payload limit: what is too large must be read to be refused by name.
@@ -89,7 +89,7 @@ class _Scheduler:
         )
         collectors = _collectors(hubs, directory)
         service = TaskHubService(hubs)
-        server = GrpcServer(service.take, _SERVER_OPTIONS)
+        server = GrpcServer(service.take, SERVER_OPTIONS)
         grpc_port = _listen(server, settings)
         server.start()
         # A name that it was told to listen on is one that it is called by.

@@ -1,5 +1,7 @@
 """What rows make of runs."""
 
+from pathlib import Path
+
 import pytest
 
 from scripts.bench.errors import BenchError
@@ -7,6 +9,7 @@ from scripts.bench.options import Sizes
 from scripts.bench.readings import Measured
 from scripts.bench.scale import Look, Scale, measure_cost, measure_memory
 from scripts.bench.session import Session
+from scripts.bench.tabs import measure_tabs
 from scripts.bench.throughput import (
     measure_echo,
     measure_scheduler_cpu,
@@ -29,7 +32,7 @@ def alternated() -> Session:
                 "in memory, 2 workers": [run(1.0), run(1.1), run(1.0)],
                 "durable, 2 workers": [run(0.8, server=0.3, workers=0.6, commits=50)] * 3,
                 "echo, 2 workers": [run(0.5, server=0.2)] * 3,
-                "durable, 2 of our workers": [run(0.7, workers=0.45)] * 3,
+                "durable with our workers, 2 workers": [run(0.7, workers=0.45)] * 3,
             }
         }
     )
@@ -108,3 +111,9 @@ def test_what_rows_share_fails_once_for_all_of_them() -> None:
         with pytest.raises(BenchError, match="did not start"):
             session.shared("scale", measure)
     assert len(tries) == 1
+
+
+def test_without_a_browser_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.bench.tabs.CHROMIUM", Path("/nowhere/chromium"))
+    with pytest.raises(BenchError, match="there is no /nowhere/chromium to open tabs with"):
+        measure_tabs(session_with({}))
