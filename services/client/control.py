@@ -1,18 +1,26 @@
 """`suspend`, `resume`, `terminate` and `purge`: what a person does to one orchestration."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final
 
-from durabletask.client import OrchestrationQuery, OrchestrationStatus, TaskHubGrpcClient
+from durabletask.client import (
+    OrchestrationQuery,
+    OrchestrationState,
+    OrchestrationStatus,
+    TaskHubGrpcClient,
+)
 
 from services.client.errors import COMPLETED, BadInputError
 from services.client.messages import say, stderr_console
 from services.client.progress import NOT_FINAL
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
+from services.client.submitted import part_of
 from services.client.waiting import is_final
+from services.shared.batches import Part
+from services.shared.payload_files import PayloadMissingError
 
 _REQUESTS: Final[dict[str, tuple[Callable[..., None], str]]] = {
     # verb -> (the call, what it means)
@@ -54,17 +62,37 @@ def purge(instance_id: str, settings: ClientSettings) -> int:
     """Forgets a finished orchestration and its sub-orchestrations for good."""
     messages = stderr_console()
     with open_session(settings, partial(say, messages)) as session:
-        state = session.get(instance_id, payloads=False)
+        state = session.get(instance_id, payloads=True)
         if not is_final(state):
             raise BadInputError(f"{instance_id} is {state.runtime_status}: terminate it first")
-        purged = session.send(lambda client: client.purge_orchestration(instance_id))
-        count = purged.deleted_instance_count
+        # From below: a tree is too much for one call, and what is left can be purged again.
+        count = sum(_purge(session, below) for below in _holding_batches(_part(state)))
+        count += _purge(session, instance_id)
         # Not every backend reaches the children.
-        for child in _children(session, instance_id, None):
-            purged = session.send(partial(TaskHubGrpcClient.purge_orchestration, instance_id=child))
-            count += purged.deleted_instance_count
+        count += sum(_purge(session, child) for child in _children(session, instance_id, None))
     say(messages, f"{instance_id}: purged, {count} in all with its sub-orchestrations")
     return COMPLETED
+
+
+def _purge(session: Session, instance_id: str) -> int:
+    purged = session.send(lambda client: client.purge_orchestration(instance_id))
+    return purged.deleted_instance_count
+
+
+def _part(state: OrchestrationState) -> Part | None:
+    try:
+        return part_of(state)
+    except PayloadMissingError:
+        return None  # a reason more to forget it
+
+
+def _holding_batches(part: Part | None) -> Iterator[str]:
+    """The ids of the parts below this one whose children are batches."""
+    if part is not None and not part.holds_batches:
+        for child in part.children:
+            if child.holds_batches:
+                yield child.instance_id
+            yield from _holding_batches(child)
 
 
 def _children(

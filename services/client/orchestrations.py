@@ -13,7 +13,7 @@ from rich.text import Text
 
 from services.client.errors import COMPLETED, BadInputError
 from services.client.messages import data_console, plain, say, stderr_console
-from services.client.progress import HowFar, ProgressReader
+from services.client.progress import HowFar, progress_reader
 from services.client.report import as_json, elapsed_seconds, print_json, show
 from services.client.session import open_session
 from services.client.settings import ClientSettings
@@ -39,7 +39,7 @@ def status(instance_id: str, settings: ClientSettings, *, json: bool) -> int:
         state = session.get(instance_id, payloads=True)
         how_far = None
         if not is_final(state):
-            how_far = ProgressReader(session, instance_id, part_of(state)).read_all()
+            how_far = progress_reader(session, instance_id, part_of(state)).read_all()
     if json:
         print_json(_with_progress(state, how_far))
     elif is_final(state):

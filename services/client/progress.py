@@ -1,13 +1,13 @@
-"""How far a submission is, read from the states of its parts.
+"""How far a submission is, read from the states of its batches and without their payloads.
 
-Parts are asked for without their payloads, and never all of them: what has ended is not asked for
-again, and what has not begun is asked for in the order in which it will.
+A submission whose batches are its own children asks which of them are unfinished. A tree has too
+many for that: it reads what has ended since the last time.
 """
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from durabletask.client import OrchestrationQuery, OrchestrationStatus
+from durabletask.client import OrchestrationQuery, OrchestrationStatus, Page, TaskHubGrpcClient
 
 from services.client.session import Session
 from services.shared.batches import Part
@@ -18,9 +18,9 @@ NOT_FINAL: Final = (
     OrchestrationStatus.SUSPENDED,
     OrchestrationStatus.CONTINUED_AS_NEW,
 )
-# Parts begin, and mostly end, in the order of input: behind so many that have no news there is
-# little to be found.
-_QUIET_MAX: Final = 3
+# What a scheduler gives at most, and how many of these one reading asks for.
+_PAGE_IDS: Final = 1_000
+_PAGES_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,124 +39,132 @@ class HowFar:
         )
 
 
-@dataclass(slots=True)
-class _Watched:
-    """A part, and what is known of it; what is done is forgotten but for its numbers."""
-
-    part: Part
-    batches_done: int = 0
-    orders_done: int = 0
-    is_done: bool = False
-    all_started: bool = False
-    below: list["_Watched"] = field(default_factory=list)
-
-    def end(self) -> None:
-        """All of it is done."""
-        self.batches_done, self.orders_done = self.part.batches, len(self.part.orders)
-        self.is_done = True
-        self.below.clear()
-
-
-class ProgressReader:
-    """Asks how far the submission is that runs as `instance_id`.
-
-    `part` is how it is cut, None for an orchestration that is no submission. What `read` returns
-    never falls.
-    """
-
-    def __init__(self, session: Session, instance_id: str, part: Part | None) -> None:
-        self._session = session
-        self._instance_id = instance_id
-        self._root = None if part is None or not part.orders else _Watched(part)
-        self._quiet_max = _QUIET_MAX
-        self._quiet = 0
-        self._reads = 0
+class ProgressReader(Protocol):
+    """Asks how far an orchestration is."""
 
     def read(self) -> HowFar | None:
-        """How far it is; None for an orchestration without batches.
-
-        Its cost does not grow with the submission: a few parts are asked for beyond those that have
-        ended since the last time.
-        """
-        root = self._root
-        if root is None:
-            # Asked all the same: a scheduler that does not answer must be noticed.
-            self._session.find(self._instance_id, payloads=False)
-            return None
-        self._quiet = 0
-        self._look_inside(root)
-        # What runs out of order is found too, one after the other.
-        strays = [watched for watched in root.below if not watched.is_done]
-        if strays and self._quiet >= self._quiet_max:
-            self._quiet = 0
-            self._look(strays[self._reads % len(strays)])
-            _add_up(root)
-        self._reads += 1
-        return HowFar(
-            batches_done=root.batches_done,
-            batches=root.part.batches,
-            orders_done=root.orders_done,
-            orders=len(root.part.orders),
-        )
+        """How far it is, never less than the time before; None for one without batches."""
 
     def read_all(self) -> HowFar | None:
-        """How far it is, once and exactly: every part that runs is asked for."""
-        if self._root is not None:
-            self._quiet_max = self._root.part.batches + 1
+        """The same, however much there is to read; for somebody who asks once."""
+
+
+def progress_reader(session: Session, instance_id: str, part: Part | None) -> ProgressReader:
+    """The reader for an orchestration; `part` is how it is cut, if it is a submission."""
+    if part is None or not part.orders:
+        return _NoProgress(session, instance_id)
+    return _FlatProgress(session, part) if part.holds_batches else _TreeProgress(session, part)
+
+
+class _NoProgress:
+    """An orchestration without batches."""
+
+    def __init__(self, session: Session, instance_id: str) -> None:
+        self._session = session
+        self._instance_id = instance_id
+
+    def read(self) -> None:
+        """Asks all the same: a scheduler that does not answer must be noticed."""
+        self._session.find(self._instance_id, payloads=False)
+
+    def read_all(self) -> None:
+        """Asks all the same."""
+        self.read()
+
+
+class _FlatProgress:
+    """A submission that starts its batches itself: in one turn, and in their order."""
+
+    def __init__(self, session: Session, part: Part) -> None:
+        self._session = session
+        self._part = part
+        self._sizes = {child.instance_id: len(child.orders) for child in part.children}
+        self._query = OrchestrationQuery(
+            runtime_status=list(NOT_FINAL), instance_id_prefix=f"{part.instance_id}:"
+        )
+        self._started = False
+
+    def read(self) -> HowFar:
+        """Once the last batch is there, all are, and what is not unfinished is done."""
+        # Before the others: what starts between the two questions is not taken for done.
+        last = next(reversed(self._sizes))
+        self._started = self._started or self._session.find(last, payloads=False) is not None
+        unfinished = set(self._sizes)
+        if self._started:
+            unfinished &= {
+                state.instance_id
+                for state in self._session.query(self._query)
+                if state.runtime_status in NOT_FINAL
+            }
+        return HowFar(
+            batches_done=len(self._sizes) - len(unfinished),
+            batches=len(self._sizes),
+            orders_done=len(self._part.orders) - sum(self._sizes[child] for child in unfinished),
+            orders=len(self._part.orders),
+        )
+
+    def read_all(self) -> HowFar:
+        """The same."""
         return self.read()
 
-    def _look(self, watched: _Watched) -> None:
-        """Asks whether a part has ended, and if not, how far it is."""
-        state = self._session.find(watched.part.instance_id, payloads=False)
-        before = watched.batches_done
-        if state is not None and state.runtime_status not in NOT_FINAL:
-            watched.end()
-        elif state is not None:
-            self._look_inside(watched)
-        if watched.batches_done > before:
-            self._quiet = 0
-        elif not watched.below:
-            self._quiet += 1
 
-    def _look_inside(self, watched: _Watched) -> None:
-        if watched.part.holds_batches:
-            self._count_batches(watched)
-            return
-        if not watched.below:
-            watched.below = [_Watched(child) for child in watched.part.children]
-        for child in watched.below:
-            if self._quiet >= self._quiet_max:
+class _TreeProgress:
+    """A submission whose batches are far below it: they are counted as they end.
+
+    The task hub lists ids in the order in which their instances ended, so a reading goes on where
+    the last one stopped, and costs what has ended meanwhile.
+    """
+
+    def __init__(self, session: Session, part: Part) -> None:
+        self._session = session
+        self._part = part
+        self._began = session.get(part.instance_id, payloads=False).created_at
+        self._prefix = f"{part.instance_id}:"
+        # Where the page begins that was not full, and what was counted of it.
+        self._token: str | None = None
+        self._counted: set[str] = set()
+        self._batches_done = 0
+        self._orders_done = 0
+
+    def read(self) -> HowFar:
+        """Reads so many pages at most: a task hub may be busy with much else."""
+        return self._read(_PAGES_MAX)
+
+    def read_all(self) -> HowFar:
+        """Reads all pages."""
+        return self._read(None)
+
+    def _read(self, pages: int | None) -> HowFar:
+        while pages is None or pages > 0:
+            page = self._session.send(self._next_page)
+            for instance_id in page.items:
+                if instance_id not in self._counted:
+                    self._count(instance_id)
+            if page.continuation_token is None:
+                self._counted = set(page.items)
                 break
-            if not child.is_done:
-                self._look(child)
-        _add_up(watched)
-
-    def _count_batches(self, watched: _Watched) -> None:
-        """Counts the batches that are not among the unfinished.
-
-        A part starts its batches in one turn and in order: once the last is there, all are.
-        """
-        sizes = {child.instance_id: len(child.orders) for child in watched.part.children}
-        # Before the others: what starts between the two questions is not taken for done.
-        watched.all_started = watched.all_started or self._exists(next(reversed(sizes)))
-        if not watched.all_started:
-            return
-        query = OrchestrationQuery(
-            runtime_status=list(NOT_FINAL), instance_id_prefix=f"{watched.part.instance_id}:"
+            self._token, self._counted = page.continuation_token, set()
+            pages = None if pages is None else pages - 1
+        return HowFar(
+            batches_done=self._batches_done,
+            batches=self._part.batches,
+            orders_done=self._orders_done,
+            orders=len(self._part.orders),
         )
-        unfinished = {
-            state.instance_id
-            for state in self._session.query(query)
-            if state.runtime_status in NOT_FINAL
-        }
-        done = [size for child, size in sizes.items() if child not in unfinished]
-        if len(done) > watched.batches_done:
-            watched.batches_done, watched.orders_done = len(done), sum(done)
 
-    def _exists(self, instance_id: str) -> bool:
-        return self._session.find(instance_id, payloads=False) is not None
+    def _next_page(self, client: TaskHubGrpcClient) -> Page[str]:
+        return client.list_instance_ids(
+            completed_time_from=self._began, page_size=_PAGE_IDS, continuation_token=self._token
+        )
 
-
-def _add_up(watched: _Watched) -> None:
-    watched.batches_done = sum(child.batches_done for child in watched.below)
-    watched.orders_done = sum(child.orders_done for child in watched.below)
+    def _count(self, instance_id: str) -> None:
+        if not instance_id.startswith(self._prefix):
+            return
+        try:
+            numbers = [int(text, 16) for text in instance_id[len(self._prefix) :].split(":")]
+        except ValueError:
+            return  # somebody else's name
+        batch = self._part.below(numbers)
+        if batch is not None and batch.is_batch and self._batches_done < self._part.batches:
+            self._batches_done += 1
+            self._orders_done += len(batch.orders)

@@ -13,7 +13,7 @@ from durabletask.client import OrchestrationState
 from rich.console import Console
 
 from services.client.errors import BadInputError, StillRunningError, WaitInterruptedError
-from services.client.progress import NOT_FINAL, ProgressReader
+from services.client.progress import NOT_FINAL, progress_reader
 from services.client.progress_view import progress_view
 from services.client.session import Session
 from services.shared.batches import Part
@@ -65,7 +65,7 @@ def _watch(
     console: Console,
     timeout: float | None,
 ) -> bool:
-    reader = ProgressReader(session, instance_id, part)
+    reader = progress_reader(session, instance_id, part)
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = _POLL_SECONDS_MIN
     with progress_view(console, instance_id) as show:

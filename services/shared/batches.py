@@ -64,17 +64,20 @@ class Part:
     @property
     def children(self) -> Iterator["Part"]:
         """The parts that this one starts, in the order of input; a batch starts none."""
-        if self.is_batch:
-            return
-        size = self._span * self.batch_size
-        for number, start in enumerate(range(0, len(self.orders), size), start=1):
-            yield Part(
-                instance_id=child_instance_id(self.instance_id, number),
-                orders=self.orders[start : start + size],
-                batch_size=self.batch_size,
-                fan_out=self.fan_out,
-                is_batch=size == self.batch_size,
-            )
+        if not self.is_batch:
+            size = self._span * self.batch_size
+            for number in range(1, -(-len(self.orders) // size) + 1):
+                yield self._child(number, size)
+
+    def below(self, numbers: Sequence[int]) -> "Part | None":
+        """The part that these numbers lead to, one for each level; None when there is none."""
+        part = self
+        for number in numbers:
+            size = part._span * part.batch_size
+            if part.is_batch or not 0 < number <= -(-len(part.orders) // size):
+                return None
+            part = part._child(number, size)
+        return part
 
     @property
     def levels(self) -> int:
@@ -83,6 +86,15 @@ class Part:
         while self.fan_out is not None and left > 1:
             levels, left = levels + 1, left // self.fan_out
         return levels
+
+    def _child(self, number: int, size: int) -> "Part":
+        return Part(
+            instance_id=child_instance_id(self.instance_id, number),
+            orders=self.orders[(number - 1) * size : number * size],
+            batch_size=self.batch_size,
+            fan_out=self.fan_out,
+            is_batch=size == self.batch_size,
+        )
 
     @property
     def _span(self) -> int:

@@ -2,7 +2,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.shared.batches import (
@@ -73,7 +73,8 @@ def test_a_tree_is_no_deeper_than_it_must_be() -> None:
     assert submission(100_000).levels == 4
 
 
-@given(st.integers(0, 3_000), st.integers(1, 50), st.integers(2, 100))
+@settings(deadline=None)
+@given(st.integers(0, 1_000), st.integers(1, 50), st.integers(2, 100))
 def test_a_tree_holds_every_order_once_and_in_its_order(
     orders: int, batch_size: int, fan_out: int
 ) -> None:
@@ -102,6 +103,7 @@ def test_small_submissions_stay_flat_and_heavy_ones_do_not() -> None:
     assert fan_out_for([], 10) is None
 
 
+@settings(deadline=None)
 @given(ORDERS, st.integers(2, 100))
 def test_a_batch_is_cut_by_what_its_history_may_hold(
     orders: list[dict[str, Any]], fan_out: int
@@ -128,3 +130,18 @@ def test_the_largest_batch_is_cut_twice_and_not_more() -> None:
         leaves = cut_batch(piece, FAN_OUT)
         assert len(leaves) > 1
         assert all(len(cut_batch(leaf, FAN_OUT)) == 1 for leaf in leaves)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 300), st.integers(1, 50), st.one_of(st.none(), st.integers(2, 100)))
+def test_the_numbers_of_an_id_lead_to_its_part(
+    orders: int, batch_size: int, fan_out: int | None
+) -> None:
+    root = submission(orders, batch_size=batch_size, fan_out=fan_out)
+    for part in parts_below(root):
+        numbers = [int(text, 16) for text in part.instance_id.split(":")[1:]]
+        assert root.below(numbers) == part
+        if part.is_batch:
+            assert root.below([*numbers, 1]) is None
+    assert root.below([root.batches + 1]) is None
+    assert root.below([0]) is None
