@@ -35,8 +35,9 @@ _WIDTH: Final = 120
 def main(arguments: Sequence[str]) -> int:
     """0 when all that was asked for was measured, met or not; 1 when something was not."""
     options = parse(arguments, KEYS, FIRST)
+    stop = _Stop()
     for number in _STOP_SIGNALS:
-        signal.signal(number, _interrupt)
+        signal.signal(number, stop)
     logging.basicConfig(level=logging.WARNING)
     # Into a file it is read later, by people with wide windows.
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         check_system()
         directory = choose_directory(options.directory)
         with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as folder:
-            report = _measure(options, Path(folder), console)
+            report = _measure(options, Path(folder), console, stop)
         show(console, report)
         home = _write(report, options.output)
     except BenchError as error:
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if report.is_complete else 1
 
 
-def _measure(options: Options, folder: Path, console: Console) -> Report:
+def _measure(options: Options, folder: Path, console: Console, stop: "_Stop") -> Report:
     started, begun = datetime.now(UTC), time.perf_counter()
 
     def say(text: str) -> None:
@@ -73,6 +74,8 @@ def _measure(options: Options, folder: Path, console: Console) -> Report:
         try:
             results[row.key] = row.measure(session)
         except _FAILURES as error:
+            if stop.was_asked_for:
+                raise KeyboardInterrupt from error
             say(f"{row.key}: not measured: {error}")
             results[row.key] = NotMeasured(why=str(error))
     return Report(
@@ -97,11 +100,18 @@ def _write(report: Report, output: Path) -> Path:
     return home
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    # Once: an impatient second Ctrl-C must not interrupt the stopping and leave half of it behind.
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+class _Stop:
+    """What a signal does; whoever cleans up behind it may fail, and so hide that it came."""
+
+    def __init__(self) -> None:
+        self.was_asked_for = False
+
+    def __call__(self, _number: int, _frame: object) -> NoReturn:
+        # Once: an impatient second Ctrl-C must not interrupt the stopping and leave half of it.
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self.was_asked_for = True
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
