@@ -26,7 +26,6 @@ BLOB_TOKEN: Final = re.compile(
 )
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
-_ON_HOST: Final = _CHECKOUT / "data" / "payloads"
 # A volume that the containers share.
 _IN_CONTAINER: Final = Path("/payloads")
 _CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
@@ -78,20 +77,22 @@ class PayloadSettings:
 def read_payload_settings(environment: Environment, connection: Connection) -> PayloadSettings:
     """Reads both variables; bad ones are left in `environment` for its `check()`.
 
-    Without `PAYLOAD_STORE` a scheduler on this machine, or of the same compose project, shares
-    its directory with us; no other could read what we would write there.
+    Without `PAYLOAD_STORE` it is the directory of a scheduler on this machine (in its data, where
+    we read that to be), or of the same compose project; no other could read what we write there.
     """
     in_container = environment.flag("RUNS_IN_CONTAINER")
+    data = environment.optional("SCHEDULER_DATA_DIR") or "data"
     is_shared = not connection.secure and (in_container or connection.is_on_this_machine)
+    directory = _IN_CONTAINER if in_container else _CHECKOUT / data / "payloads"
     return PayloadSettings(
-        place=_read_place(environment, _directory(in_container) if is_shared else None),
+        place=_read_place(environment, directory if is_shared else None),
         bytes_max=environment.integer(
             "PAYLOAD_STORE_BYTES_MAX", BYTES_MAX, minimum=INLINE_BYTES_MAX, maximum=_BYTES_MAX_MAX
         ),
     )
 
 
-def read_payload_place(environment: Environment, on_host: Path = _ON_HOST) -> Place:
+def read_payload_place(environment: Environment, on_host: Path) -> Place:
     """Where the clients and workers of a scheduler on this machine keep large payloads.
 
     For the scheduler itself, which has its own default outside of containers; a bad value is left
@@ -99,10 +100,6 @@ def read_payload_place(environment: Environment, on_host: Path = _ON_HOST) -> Pl
     """
     in_container = environment.flag("RUNS_IN_CONTAINER")
     return _read_place(environment, _IN_CONTAINER if in_container else on_host)
-
-
-def _directory(in_container: bool) -> Path:  # noqa: FBT001 - the flag is the subject
-    return _IN_CONTAINER if in_container else _ON_HOST
 
 
 def _read_place(environment: Environment, default: Path | None) -> Place:

@@ -195,6 +195,17 @@ def test_an_idle_worker_stops_quickly_and_cleanly(stack: ComposeStack) -> None:
     assert seconds < 5
 
 
+def test_orders_beyond_one_payload_of_the_service_go_over_the_volume_that_all_share(
+    stack: ComposeStack, tmp_path: Path
+) -> None:
+    orders = write_orders(tmp_path / "many.csv", 11_000)
+    summary = stack.submit(ORDERS=str(orders), BATCH_SIZE="1000")
+    assert summary["orders"] == 11_000
+    for service in ("worker", "scheduler"):
+        listed = docker("exec", stack.containers(service)[0], "ls", "/payloads")
+        assert re.search(r"^[0-9a-f]{2}$", listed, flags=re.MULTILINE)
+
+
 def test_a_worker_that_crashes_is_started_again(stack: ComposeStack) -> None:
     worker = stack.containers("worker")[0]
     # Within the container: the engine restarts nothing that it was asked to kill itself.

@@ -35,13 +35,14 @@ def place(text: str) -> Place:
 def test_a_scheduler_on_this_machine_shares_a_directory_of_the_checkout() -> None:
     assert read().place == ROOT / "data" / "payloads"
     assert read(ENDPOINT="http://127.0.0.1:9").place == ROOT / "data" / "payloads"
-    assert read_payload_place(Environment({})) == ROOT / "data" / "payloads"
+    assert read(SCHEDULER_DATA_DIR="/var/tasks").place == Path("/var/tasks/payloads")
+    assert read_payload_place(Environment({}), Path("data/payloads")) == Path("data/payloads")
 
 
 def test_containers_share_a_volume() -> None:
     in_container = {"RUNS_IN_CONTAINER": "1"}
     assert read(**in_container).place == Path("/payloads")
-    assert read_payload_place(Environment(in_container)) == Path("/payloads")
+    assert read_payload_place(Environment(in_container), Path("data")) == Path("/payloads")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_every_service_reads_the_same_place() -> None:
     places = {
         WorkerSettings.read(environment).payloads.place,
         ClientSettings.read(environment).payloads.place,
-        read_payload_place(environment),
+        read_payload_place(environment, Path("data")),
     }
     assert places == {ROOT / "some" / "where"}
 
