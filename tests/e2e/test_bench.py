@@ -62,6 +62,8 @@ def test_the_bench_reports_every_row_and_leaves_nothing_behind(tmp_path: Path) -
     for row in document["rows"]:
         assert row["status"] in {"met", "missed"}
         assert all(each["min"] <= each["max"] and each["detail"] for each in row["readings"])
+    (start,) = next(row for row in document["rows"] if row["key"] == "start")["readings"]
+    assert start["detail"].startswith("200 instances, ")
     assert document["changedSizes"]["orders"] == 40
     assert document["noise"]["spinMilliseconds"]["min"] > 0
     (home,) = output.iterdir()
