@@ -73,7 +73,7 @@ class Yard:
         """Ends an instance and deletes it."""
         opened = self.hubs.find(hub)
         opened.hub.terminate(pb.TerminateRequest(instanceId=instance_id))
-        assert opened.hub.purge([instance_id], recursive=False) == 1
+        assert await opened.in_steps(opened.hub.purge([instance_id], recursive=False)) == 1
         await opened.hub.durable()
 
     async def sweeps(self) -> int:
