@@ -72,7 +72,7 @@ class Yard:
     async def purge(self, instance_id: str, hub: str = "default") -> None:
         """Ends an instance and deletes it."""
         opened = self.hubs.find(hub)
-        opened.hub.terminate(pb.TerminateRequest(instanceId=instance_id))
+        await opened.in_steps(opened.hub.terminate(pb.TerminateRequest(instanceId=instance_id)))
         assert await opened.in_steps(opened.hub.purge([instance_id], recursive=False)) == 1
         await opened.hub.durable()
 
