@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -244,6 +245,22 @@ def test_a_worker_that_is_killed_in_the_middle_of_an_upload_loses_nothing(
     assert files.size(token_for("x" * size)) is None
     with working(hub, store_of(stack)):
         assert hub.ended(instance_id).get_output() == size
+
+
+def test_the_program_of_the_documentation_is_as_ours_are(stack: LocalStack) -> None:
+    text = (ROOT / "docs" / "payloads.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{program}\nworker.start(); worker.stop()"],
+        cwd=ROOT,
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def spoil(files: PayloadFiles, token: str, damage: bytes | None) -> None:
