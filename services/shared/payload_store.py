@@ -153,11 +153,14 @@ class CachingPayloadStore(PayloadStore):
         return self._reasons.get(token) or "it was not there when it was asked for"
 
     def _missing(self, token: str, reason: str) -> bytes:
-        log.error("the payload %s cannot be read: %s", token, reason)
         with self._reasons_lock:
+            is_news = self._reasons.get(token) != reason
             self._reasons[token] = reason
             if len(self._reasons) > _REASONS_MAX:
                 self._reasons.popitem(last=False)
+        # Once: an orchestration asks again at every turn.
+        if is_news:
+            log.error("the payload %s cannot be read: %s", token, reason)
         return token.encode()
 
 

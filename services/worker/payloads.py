@@ -5,6 +5,7 @@ worker for as long as it is connected, and its orchestration never ends. So `upl
 raises; it notes the error, and the answer is turned into a failure on its way out.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -12,9 +13,12 @@ from typing import Any, Final
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
+from durabletask.internal import helpers
 
 from services.shared.errors import PayloadTooLargeError
 from services.shared.payload_store import CachingPayloadStore, Place
+
+log = logging.getLogger(__name__)
 
 # Holds the histories of what runs at once; a worker's container has 512 MB.
 CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -37,6 +41,7 @@ class WorkerPayloadStore(CachingPayloadStore):
         try:
             return super().upload(data, instance_id=instance_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the item must get an answer
+            log.error("a payload of %s cannot be stored: %s", instance_id, error)  # noqa: TRY400 - it is told whole in the failure
             self._noted.error = error
             return self._stand_in
 
@@ -75,11 +80,8 @@ def failed(answer: Any, error: Exception) -> Any:  # noqa: ANN401 - one of the t
 
     An entity's whole batch fails, and its state stays: what it has become cannot be stored.
     """
-    details = pb.TaskFailureDetails(
-        errorType=type(error).__name__,
-        errorMessage=str(error),
-        isNonRetriable=isinstance(error, PayloadTooLargeError),
-    )
+    details = helpers.new_failure_details(error)
+    details.isNonRetriable = isinstance(error, PayloadTooLargeError)
     if isinstance(answer, pb.ActivityResponse):
         return pb.ActivityResponse(
             instanceId=answer.instanceId,

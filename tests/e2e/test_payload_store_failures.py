@@ -91,7 +91,7 @@ def test_an_output_that_cannot_be_stored_fails_its_orchestration_and_says_why(
     files.prepare()
     with working(hub, store_of(stack)), without_room(files):
         failure = failure_of(hub, hub.client.schedule_new_orchestration(grows, input=20_003))
-    assert failure.startswith("PayloadStoreError: the payload store ")
+    assert failure.startswith("services.shared.errors.PayloadStoreError: the payload store ")
 
 
 def test_a_status_that_cannot_be_stored_fails_its_orchestration(
@@ -101,7 +101,7 @@ def test_a_status_that_cannot_be_stored_fails_its_orchestration(
     files.prepare()
     with working(hub, store_of(stack)), without_room(files):
         failure = failure_of(hub, hub.client.schedule_new_orchestration(waits))
-    assert failure.startswith("PayloadStoreError: the payload store ")
+    assert failure.startswith("services.shared.errors.PayloadStoreError: the payload store ")
 
 
 def test_a_state_that_cannot_be_stored_fails_the_operation_and_the_old_one_stays(

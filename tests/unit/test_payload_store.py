@@ -197,6 +197,7 @@ def test_an_answer_that_cannot_be_stored_becomes_a_failure_to_the_same_item(
     text = told.SerializeToString()
     assert b"PAYLOAD_STORE says where it is" in text
     assert b"not stored" not in text
+    assert b"services.shared.errors.PayloadStoreError" in text
 
 
 def test_only_a_payload_that_is_too_large_is_not_worth_another_try() -> None:
