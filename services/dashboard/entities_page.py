@@ -54,6 +54,15 @@ async def show_one(request: Request) -> Response:
     return await desk_of(request).page(request, "entities", _look_at_one)
 
 
+def _stored(hub: str, found: dict[str, Any]) -> dict[str, Any] | None:
+    """Where to find a state that lies in the payload store, and its size if it is there."""
+    sizes = found.get("stored", {})
+    if "state" not in sizes:
+        return None
+    url = f"{hub_url(hub)}/api/payloads/{segment(found['state'])}"
+    return {"bytes": sizes["state"], "url": url}
+
+
 async def _look_at_one(request: Request) -> Content | None:
     hub, entity_id = hub_of(request), id_of(request)
     path = f"/entities/{segment(entity_id)}"
@@ -72,5 +81,6 @@ async def _look_at_one(request: Request) -> Content | None:
             "is_cut": state is not None and len(state) > _STATE_CHARS_MAX,
             "state": None if state is None else state[:_STATE_CHARS_MAX],
             "whole_url": f"{hub_url(hub)}/api{path}",
+            "stored": _stored(hub, found),
         },
     )

@@ -30,6 +30,7 @@ _ALLOWED: Final = tuple(
         ("GET", _ORCHESTRATION),
         ("DELETE", _ORCHESTRATION),
         ("GET", rf"{_ORCHESTRATION}/payloads"),
+        ("GET", r"/payloads/file(?::|%3[aA])v1(?::|%3[aA])[0-9a-f]{64}"),
         ("POST", rf"{_ORCHESTRATION}/history"),
         ("POST", rf"{_ORCHESTRATION}/restart"),
         ("GET", rf"{_EXECUTION}/history"),

@@ -1,9 +1,12 @@
 import re
+from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Locator, Page, expect
 
+from scripts.local_stack import LocalStack
 from tests.browser.addresses import instance
+from tests.browser.runs import submit
 from tests.browser.shop import Shop
 from tests.conformance.hub import Hub
 
@@ -125,6 +128,57 @@ def test_the_custom_status_follows_and_the_rest_stays_as_the_reader_has_it(
     expect(payload(page, "Output").locator(".pv-code")).to_contain_text('"thing"')
     expect(page.locator(".io-head .status")).to_have_text("Completed")
     assert found.evaluate("(mark) => mark.isConnected")
+
+
+def test_what_lies_in_the_payload_store_is_shown_with_its_place(
+    page: Page, hub: Hub, stack: LocalStack
+) -> None:
+    run = submit(stack, orders=600, batch_size=300, name="Grace")
+    hub.ended(run)
+    page.goto(instance(run, "io"))
+    given = payload(page, "Input")
+    expect(given.locator(".pv-code")).to_contain_text('"Grace"')
+    expect(given.locator(".pv-place")).to_have_text(
+        re.compile(r"In the payload store, \d+\.\d KiB: /.*/payloads/[0-9a-f]{2}/[0-9a-f]{64}\.")
+    )
+    step(page, "process_order_batch").click()
+    expect(payload(page, "Input").locator(".pv-code")).to_contain_text('"Grace"')
+    expect(payload(page, "Input").locator(".pv-place")).to_contain_text("In the payload store")
+    page.goto(instance(run, "history"))
+    page.get_by_role("row").filter(has_text="ExecutionStarted").click()
+    opened = page.locator(".hs-detail .pv-code")
+    expect(opened).to_contain_text(re.compile(r'"input": "file:v1:[0-9a-f]{64}"'))
+    expect(opened).to_contain_text(re.compile(r'"executionStarted.input": \d{5}'))
+
+
+def test_a_payload_that_is_missing_is_said_to_be(page: Page, hub: Hub, stack: LocalStack) -> None:
+    run = submit(stack, orders=300, batch_size=300, name="Missing")
+    hub.ended(run)
+    state = hub.client.get_orchestration_state(run)
+    assert state is not None
+    token = state.serialized_input
+    assert token is not None
+    Path(stack.environment["PAYLOAD_STORE"], token[8:10], token[8:]).unlink()
+    page.goto(instance(run, "io"))
+    given = payload(page, "Input")
+    expect(given.locator(".pv-code")).to_have_text(token)
+    expect(given.locator(".pv-place")).to_contain_text("Its content is not shown: there is no file")
+
+
+def test_one_like_it_names_the_same_payload(page: Page, hub: Hub, stack: LocalStack) -> None:
+    run = submit(stack, orders=300, batch_size=300, name="Again")
+    hub.ended(run)
+    page.goto(instance(run, "io"))
+    page.get_by_role("button", name="Start one like this").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("It lies in the payload store")
+    expect(dialog.get_by_label("Input")).to_have_value(re.compile(r"file:v1:[0-9a-f]{64}"))
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#instance")).not_to_have_attribute("data-instance-id", run)
+    other = page.locator("#instance").get_attribute("data-instance-id") or ""
+    hub.ended(other)
+    page.goto(instance(other, "io"))
+    expect(payload(page, "Output").locator(".pv-code")).to_contain_text("revenue")
 
 
 def test_escaped_letters_are_shown_as_they_read_and_raw_as_they_are(page: Page, hub: Hub) -> None:

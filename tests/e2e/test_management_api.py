@@ -151,7 +151,8 @@ def test_who_has_the_present_state_is_told_so_and_sent_nothing(api: Api, hub: Hu
     assert other.status_code == 200
     api.start("waits_for_go", instanceId=hub.fresh(), scheduledStartAt="2099-01-01T00:00:00Z")
     for name, segments, body in reads:
-        if name != "listWorkers":
+        # The tags of these are made of what they say.
+        if name not in {"getPayloads", "listWorkers"}:
             changed = api.call(name, *segments, body=body, headers={"if-none-match": tags[name]})
             assert changed.status_code == 200
             assert changed.headers["etag"] != tags[name]

@@ -15,6 +15,7 @@ from services.scheduler.hub.hub import Hub, Steps
 from services.scheduler.hub.opened import OpenHub
 from services.scheduler.hub.states import micros_of
 from tests.simulation.calls import Calls
+from tests.simulation.cargo import cargo
 from tests.simulation.clock import ManualClock
 from tests.simulation.ledger import Incarnation, Ledger
 from tests.simulation.programs import ENTITIES, EVENTS, IDS, first_input
@@ -133,7 +134,7 @@ class Client:
     def raise_for(self, instance_id: str, name: str) -> None:
         """Raises an external event; its data tells it from every other."""
         self._numbers += 1
-        data = f"e{self._numbers}"
+        data = f"e{self._numbers} {cargo('event', self._numbers)}"
         request = pb.RaiseEventRequest(
             instanceId=instance_id,
             # Names compare case-insensitively.
@@ -161,6 +162,7 @@ class Client:
             instanceId=entity_id,
             name=rng.choice(("add", "relay", "start")),
             requestId=f"s{self._numbers}",
+            input=StringValue(value=json.dumps(cargo("signal", self._numbers))),
         )
         if rng.random() < 0.3:
             later = self._clock.now() + timedelta(seconds=rng.choice((1.0, 30.0, 900.0)))

@@ -109,7 +109,7 @@ class Collection:
                 await self._replace(hub, instance_id, text)
             elif kind == 1:
                 ended = pb.TerminateRequest(instanceId=instance_id, output=text)
-                hub.hub.terminate(ended)
+                await hub.in_steps(hub.hub.terminate(ended))
             else:
                 raised = pb.RaiseEventRequest(instanceId=instance_id, name="e", input=text)
                 hub.hub.raise_event(raised)
@@ -138,15 +138,18 @@ class Collection:
         hub = self._hub()
         ids = [f"run-{number}" for number in range(_INSTANCES) if self._rng.random() < 0.5]
         for instance_id in ids:
-            hub.hub.terminate(pb.TerminateRequest(instanceId=instance_id))
-        hub.hub.purge(ids, recursive=False)
+            await self._terminate(hub, instance_id)
+        await hub.in_steps(hub.hub.purge(ids, recursive=False))
+
+    async def _terminate(self, hub: OpenHub, instance_id: str) -> None:
+        await hub.in_steps(hub.hub.terminate(pb.TerminateRequest(instanceId=instance_id)))
 
     async def _restart_instance(self) -> None:
         """The new one names what the old one named, and the old one may go."""
         hub = self._hub()
         old = f"run-{self._rng.randrange(_INSTANCES)}"
         if hub.hub.get(pb.GetInstanceRequest(instanceId=old)).exists:
-            hub.hub.terminate(pb.TerminateRequest(instanceId=old))
+            await self._terminate(hub, old)
             hub.hub.restart(pb.RestartInstanceRequest(instanceId=old))
 
     async def _drain_entities(self) -> None:
@@ -239,7 +242,7 @@ class Collection:
         await self._forget_hub()
         (hub,) = self._yard.hubs.opened
         for number in range(_INSTANCES):
-            hub.hub.terminate(pb.TerminateRequest(instanceId=f"run-{number}"))
+            await self._terminate(hub, f"run-{number}")
         purged = hub.hub.purge_finished(timedelta(days=-9_999), 1_000)
         with closing(sqlite3.connect(self._folder / "default.db")) as look:
             left = look.execute("SELECT count(*) FROM instances").fetchone()[0]

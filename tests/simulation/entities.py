@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.scheduler.engine.protos import StringValue, pb
+from tests.simulation.cargo import cargo
 from tests.simulation.programs import ENTITIES, LEAF, first_input
 from tests.simulation.violation import Violation
 
@@ -27,7 +28,8 @@ class Batch:
 
     def state(self) -> str:
         """What the entity becomes."""
-        return json.dumps({"seen": self.seen, "inside": self.inside})
+        token = cargo(self.entity_id, len(self.seen))
+        return json.dumps({"seen": self.seen, "inside": self.inside, "cargo": token})
 
 
 def operate(

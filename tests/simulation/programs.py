@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from services.scheduler.engine.protos import pb
+from tests.simulation.cargo import cargo
 from tests.simulation.replay import AnyOf, Awaited, Body, Program, ProgramFailed, Replay, ended_as
 from tests.simulation.violation import Violation
 
@@ -67,16 +68,17 @@ def bodies(drawn: Sequence[Plan]) -> dict[str, Body]:
 
 def first_input() -> dict[str, Any]:
     """What a program is started with."""
-    return {"generation": 0, "consumed": []}
+    return {"generation": 0, "consumed": [], "cargo": cargo("input", 0)}
 
 
 def _run(plan: Plan, ctx: Replay, given: Any) -> Program:
     ctx.consumed = list(given["consumed"])
     for number, (_text, step) in enumerate(plan.steps):
-        ctx.status = f'"{number}"'
+        ctx.status = f'"{number} {cargo(ctx.instance_id, number)}"'
         yield from step(ctx, plan)
     if given["generation"] < plan.generations:
-        following = {**given, "generation": given["generation"] + 1}
+        generation = given["generation"] + 1
+        following = {**given, "generation": generation, "cargo": cargo("input", generation)}
         return ended_as(pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, following)
     return ended_as(pb.ORCHESTRATION_STATUS_COMPLETED, {"program": plan.name})
 
@@ -105,7 +107,9 @@ def _heed(plan: Plan, awaited: Sequence[Awaited]) -> None:
 
 def _fan_out(ctx: Replay, plan: Plan, *, values: Any) -> Steps:
     count, retries = values
-    asked = [(ACTIVITIES[n % len(ACTIVITIES)], {"n": n}) for n in range(count)]
+    asked = [
+        (ACTIVITIES[n % len(ACTIVITIES)], {"n": n, "cargo": cargo("task", n)}) for n in range(count)
+    ]
     tasks = [ctx.activity(name, given, retries) for name, given in asked]
     yield tasks
     for (name, given), task in zip(asked, tasks, strict=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.scheduler.engine.status import Status
+from tests.simulation import cargo
 from tests.simulation.calls import Calls
 from tests.simulation.client import Client
 from tests.simulation.clock import ManualClock, VirtualLoop
@@ -225,6 +226,7 @@ class _Run:
         now = picture(self._scheduler.look)
         self._invariants.hold(now)
         self._client.ledger.hold(now, self._invariants)
+        cargo.hold(self._scheduler.look, now)
         return now
 
     def _close(self) -> None:

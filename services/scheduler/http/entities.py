@@ -12,11 +12,13 @@ from services.scheduler.http.instances import revision
 from services.scheduler.http.models import micros_of
 from services.scheduler.http.operations import Ask, Operation, Reply, encoded, reply
 from services.scheduler.http.orchestrations import text
+from services.scheduler.http.payloads import stored_sizes
 from services.scheduler.http.states import Json, counts, time_of
 from services.scheduler.hub.cursors import position, token
 from services.scheduler.store.entity_listing import EntityListing, EntitySelection
 from services.scheduler.store.rows import entity_row
 from services.scheduler.store.statements import SQL
+from services.shared.payload_files import PayloadFiles
 
 _PATH: Final = "/v1/taskhubs/entities"
 _QUEUE_SHOWN_MAX: Final = 100
@@ -32,7 +34,7 @@ async def _query(ask: Ask) -> Reply:
     def read(connection: sqlite3.Connection) -> Reply:
         listing = EntityListing(connection, selected)
         page = listing.page(after, size, full=full, bytes_max=PAGE_BYTES_MAX)
-        written = [encoded(_entity(row) | ({"state": row[2]} if full else {})) for row in page.rows]
+        written = [encoded(_listed(row, ask.hubs.payloads, full=full)) for row in page.rows]
         rest = {
             "nextCursor": None if page.after is None else token(page.after).value,
             **_total(connection, listing, selected),
@@ -73,6 +75,13 @@ def _entity(raw: tuple[Any, ...]) -> Json:
     }
 
 
+def _listed(raw: tuple[Any, ...], files: PayloadFiles | None, *, full: bool) -> Json:
+    if not full:
+        return _entity(raw)
+    state = {"state": raw[2]}
+    return {**_entity(raw), **state, **stored_sizes(files, state)}
+
+
 def _entity_id(ask: Ask) -> str:
     entity_id = ask.path["instanceId"]
     check_entity_id(entity_id)
@@ -89,7 +98,7 @@ async def _get(ask: Ask) -> Reply:
         limit = (raw[0], _QUEUE_SHOWN_MAX)
         queue = connection.execute(SQL["load_operations"], limit).fetchall()
         shown = [_queued(pb.HistoryEvent.FromString(blob)) for _seq, _section, blob in queue]
-        return reply({**_entity(raw), "state": raw[2], "queue": shown})
+        return reply({**_listed(raw, ask.hubs.payloads, full=True), "queue": shown})
 
     return await ask.hub.read(read)
 

@@ -12,8 +12,10 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.scheduler.engine.protos import pb
+from services.scheduler.http.payloads import SizeOf
 from services.scheduler.http.states import time_of, value_of
 from services.scheduler.hub.states import micros_of
+from services.scheduler.store.references import is_token
 
 # An error's message says what happened: so much of it is always given.
 ERROR_CHARS_MIN: Final = 1_000
@@ -28,14 +30,21 @@ Convert = Callable[[Any, str, "Cut"], Any]
 
 
 class Cut:
-    """How much of each payload is wanted (None: all), and what has been cut so far."""
+    """How much of each payload is wanted (None: all), and what has been cut so far.
 
-    def __init__(self, chars: int | None) -> None:
+    And which payloads are only tokens, with the sizes of what they stand for.
+    """
+
+    def __init__(self, chars: int | None, size_of: SizeOf | None = None) -> None:
         self._chars = chars
+        self._size_of = size_of
         self.paths: dict[str, int] = {}
+        self.stored: dict[str, int | None] = {}
 
     def payload(self, text: str, path: str) -> str:
         """What is wanted of a payload."""
+        if self._size_of is not None and self._chars != 0 and is_token(text):
+            self.stored[path] = self._size_of(text)
         return self._cut(text, path, self._chars)
 
     def error(self, text: str, path: str) -> str:
@@ -51,12 +60,23 @@ class Cut:
         return text[:chars]
 
 
-def event_json(index: int, event: pb.HistoryEvent, payload_chars: int | None) -> dict[str, Any]:
-    """One event with its index, and, where something was cut, the full numbers of characters."""
-    cut = Cut(payload_chars)
+def event_json(
+    index: int,
+    event: pb.HistoryEvent,
+    payload_chars: int | None,
+    size_of: SizeOf | None = None,
+) -> dict[str, Any]:
+    """One event with its index.
+
+    Where something was cut `cut` has the full numbers of characters, and where something lies in
+    the payload store `stored` has its size.
+    """
+    cut = Cut(payload_chars, size_of)
     document = {"index": index, **_message(event, "", cut)}
     if cut.paths:
         document["cut"] = cut.paths
+    if cut.stored:
+        document["stored"] = cut.stored
     return document
 
 

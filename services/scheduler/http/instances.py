@@ -11,9 +11,11 @@ from services.scheduler.http.asks import HistoryParameters
 from services.scheduler.http.events import event_json
 from services.scheduler.http.models import status_name
 from services.scheduler.http.operations import Ask, Operation, Reply, encoded, reply
+from services.scheduler.http.payloads import resolved, size_in, stored_sizes
 from services.scheduler.http.states import Json, failure_details, orchestration
 from services.scheduler.hub.cursors import position, token
 from services.scheduler.hub.histories import History, Position, find
+from services.scheduler.store.references import TOKEN_CHARS
 from services.scheduler.store.rows import InstanceRow, instance_row
 from services.scheduler.store.statements import SQL
 
@@ -35,10 +37,22 @@ def instance_id_of(ask: Ask) -> str:
 async def _get(ask: Ask) -> Reply:
     instance_id = instance_id_of(ask)
 
-    def read(connection: sqlite3.Connection) -> Reply:
-        return reply(_detail(connection, find(connection, instance_id)))
+    def read(connection: sqlite3.Connection) -> tuple[Json, dict[str, str | None]]:
+        row = find(connection, instance_id)
+        document = _detail(connection, row)
+        # Others may be large, and this is asked for again and again.
+        are_small = TOKEN_CHARS in (document["inputBytes"], document["outputBytes"])
+        payloads = payloads_of(connection, row) if are_small else {}
+        return document, payloads | {"customStatus": row.custom_status}
 
-    return await ask.hub.read(read)
+    document, payloads = await ask.hub.read(read)
+    return reply(document | stored_sizes(ask.hubs.payloads, payloads))
+
+
+def payloads_of(connection: sqlite3.Connection, row: InstanceRow) -> dict[str, str | None]:
+    """Input, output and custom status, as the hub has them."""
+    given, output = connection.execute(SQL["payloads_of"], (row.seq,)).fetchone()
+    return {"input": given, "output": output, "customStatus": row.custom_status}
 
 
 def _detail(connection: sqlite3.Connection, row: InstanceRow) -> Json:
@@ -77,12 +91,11 @@ def _ancestors(connection: sqlite3.Connection, row: InstanceRow) -> list[Json]:
 async def _payloads(ask: Ask) -> Reply:
     instance_id = instance_id_of(ask)
 
-    def read(connection: sqlite3.Connection) -> Reply:
-        row = find(connection, instance_id)
-        given, output = connection.execute(SQL["payloads_of"], (row.seq,)).fetchone()
-        return reply({"input": given, "output": output, "customStatus": row.custom_status})
+    def read(connection: sqlite3.Connection) -> dict[str, str | None]:
+        return payloads_of(connection, find(connection, instance_id))
 
-    return await ask.hub.read(read)
+    # Behind the transaction: a slow disk must not keep the log from shrinking.
+    return reply(await resolved(ask.hubs.payloads, await ask.hub.read(read)))
 
 
 async def _history(ask: Ask) -> Reply:
@@ -103,12 +116,14 @@ def _page(history: History, start: Position, ask: Ask) -> Reply:
     written: list[bytes] = []
     filled = taken = 0
     behind = None
+    size_of = size_in(ask.hubs.payloads)
     for place, size, event in history.events(start):
         is_full = filled > PAGE_BYTES_MAX or taken + size > READ_BYTES_MAX
         if len(written) == parameters.count or (written and is_full):
             behind = place
             break
-        written.append(encoded(event_json(place.index, event, parameters.payload_chars)))
+        shown = event_json(place.index, event, parameters.payload_chars, size_of)
+        written.append(encoded(shown))
         filled += len(written[-1])
         taken += size
     rest = {
@@ -144,7 +159,7 @@ async def _event(ask: Ask) -> Reply:
 
     def read(connection: sqlite3.Connection) -> Reply:
         event = History(connection, instance_id, execution_id).event(int(index))
-        return reply(event_json(int(index), event, None))
+        return reply(event_json(int(index), event, None, size_in(ask.hubs.payloads)))
 
     return await ask.hub.read(read)
 
@@ -171,7 +186,8 @@ OPERATIONS: Final = (
         summary="Input, output and custom status of an orchestration, whole.",
         answer=_payloads,
         gives=replies.Payloads,
-        revision=revision,
+        # A file may vanish, or come back, while nothing happens in the hub.
+        is_tagged_by_body=True,
     ),
     Operation(
         method="GET",

@@ -22,6 +22,7 @@ from services.scheduler.http.asks import (
 from services.scheduler.http.instances import revision
 from services.scheduler.http.models import micros_of
 from services.scheduler.http.operations import Ask, Operation, Reply, encoded, reply
+from services.scheduler.http.payloads import stored_sizes
 from services.scheduler.http.states import (
     LISTED_CHARS_MAX,
     Json,
@@ -34,8 +35,10 @@ from services.scheduler.store.filters import Filter, Key, Sort
 from services.scheduler.store.listing import Listing, Page, Total
 from services.scheduler.store.rows import instance_row
 from services.scheduler.store.statements import SQL
+from services.shared.payload_files import PayloadFiles
 
 _NAMES_MAX: Final = 200
+_PAYLOADS: Final = ("input", "output", "customStatus")
 _PATH: Final = "/v1/taskhubs/orchestrations"
 
 
@@ -46,7 +49,7 @@ async def _query(ask: Ask) -> Reply:
     asked = _filter(body.filter)
 
     def read(connection: sqlite3.Connection) -> Reply:
-        return _List(connection, body, asked, sort).reply(after, skipped)
+        return _List(connection, body, asked, sort, ask.hubs.payloads).reply(after, skipped)
 
     return await ask.hub.read(read)
 
@@ -60,8 +63,10 @@ class _List:
         body: QueryOrchestrations,
         asked: Filter,
         sort: Sort,
+        files: PayloadFiles | None,
     ) -> None:
         self._connection = connection
+        self._files = files
         self._size = body.pagination.count
         self._fields = frozenset(body.fields)
         self._filter = asked
@@ -113,7 +118,8 @@ class _List:
                     document[extra.value] = payload
         if Extra.FAILURE_DETAILS in self._fields:
             document["failureDetails"] = failure_details(row.failure)
-        return document
+        payloads = {name: document.get(name) for name in _PAYLOADS}
+        return document | stored_sizes(self._files, payloads)
 
     def _total(self, numbers: Json) -> Total:
         if not self._filter.is_counted:

@@ -75,6 +75,11 @@ class ListedOrchestration(Orchestration):
     input: str | None = None
     output: str | None = None
     failure_details: FailureDetails | None = None
+    stored: dict[str, int | None] = Field(
+        default={},
+        description="the bytes of what lies in the payload store, its token in its place;"
+        " null where it is missing",
+    )
 
 
 class OrchestrationList(Model):
@@ -107,14 +112,38 @@ class OrchestrationDetail(Orchestration):
     waiting: int = Field(description="messages for its next turn")
     input_bytes: int
     output_bytes: int
+    stored: dict[str, int | None] = Field(
+        default={},
+        description="the bytes of what lies in the payload store, its token in its place;"
+        " null where it is missing",
+    )
+
+
+class StoredPayload(Model):
+    """What lies in the payload store."""
+
+    token: str
+    bytes: int | None = Field(description="null where it is missing")
+    file: str | None = Field(description="where it lies on the scheduler's machine")
+    problem: str | None = Field(description="why its content is not shown")
+
+
+class StoredPayloadContent(StoredPayload):
+    """And its content: serialized, as it was given."""
+
+    content: str | None
 
 
 class Payloads(Model):
-    """Serialized, as they were given."""
+    """Serialized, as they were given, wherever they lie."""
 
     input: str | None
     output: str | None
     custom_status: str | None
+    stored: dict[str, StoredPayload] = Field(
+        default={},
+        description="those that lie in the payload store; with a problem, the token is shown",
+    )
 
 
 class HistoryEvent(Model):
@@ -127,6 +156,11 @@ class HistoryEvent(Model):
     timestamp: Time
     cut: dict[str, int] = Field(
         default={}, description="the full number of characters of what was cut"
+    )
+    stored: dict[str, int | None] = Field(
+        default={},
+        description="the bytes of what lies in the payload store, its token in its place;"
+        " null where it is missing",
     )
 
 
@@ -201,6 +235,11 @@ class ListedEntity(Entity):
     """An entity in a list, with its state if that was asked for."""
 
     state: str | None = None
+    stored: dict[str, int | None] = Field(
+        default={},
+        description="the bytes of what lies in the payload store, its token in its place;"
+        " null where it is missing",
+    )
 
 
 class EntityList(Model):
@@ -225,6 +264,11 @@ class EntityDetail(Entity):
     """One entity."""
 
     state: str | None
+    stored: dict[str, int | None] = Field(
+        default={},
+        description="the bytes of what lies in the payload store, its token in its place;"
+        " null where it is missing",
+    )
     queue: list[QueuedOperation] = Field(description="the first 100")
 
 

@@ -12,7 +12,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from services.scheduler.errors import CallError
-from services.scheduler.http import bulk, control, entities, instances, orchestrations, task_hubs
+from services.scheduler.http import (
+    bulk,
+    control,
+    entities,
+    instances,
+    orchestrations,
+    payloads,
+    task_hubs,
+)
 from services.scheduler.http.endpoint import refuse_unrouted, routes_of
 from services.scheduler.http.metrics import Calls, registry_of
 from services.scheduler.http.openapi import document_of
@@ -31,6 +39,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *instances.OPERATIONS,
     *control.OPERATIONS,
     *entities.OPERATIONS,
+    *payloads.OPERATIONS,
 )
 
 

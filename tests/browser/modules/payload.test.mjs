@@ -4,7 +4,9 @@ import { test } from "node:test";
 import {
   MATCHES_MAX,
   cut,
+  isToken,
   pieces,
+  placeOf,
   pretty,
   search,
   sizeOf,
@@ -135,4 +137,23 @@ test("sizes are those on the wire", () => {
   assert.equal(sizeOf("é"), "2 B");
   assert.equal(sizeOf("x".repeat(65_536)), "64.0 KiB");
   assert.equal(sizeOf("x".repeat(3 * 1024 * 1024)), "3.0 MiB");
+});
+
+test("a token is a whole text, and nothing that only looks like one", () => {
+  const token = `file:v1:${"0a".repeat(32)}`;
+  assert.ok(isToken(token));
+  for (const other of [null, undefined, "", `"${token}"`, `${token}0`, token.toUpperCase()]) {
+    assert.ok(!isToken(other), String(other));
+  }
+});
+
+test("where a payload lies is told, and why it is not shown", () => {
+  const token = `file:v1:${"0a".repeat(32)}`;
+  const there = { token, bytes: 2048, file: "/data/payloads/0a/0a0a", problem: null };
+  assert.equal(placeOf(there), "In the payload store, 2.0 KiB: /data/payloads/0a/0a0a.");
+  const elsewhere = { token, bytes: null, file: null, problem: "no directory" };
+  assert.equal(
+    placeOf(elsewhere),
+    `In the payload store: ${token}. Its content is not shown: no directory.`,
+  );
 });

@@ -17,6 +17,7 @@ JSON = {"content-type": "application/json"}
         ("GET", "/orchestrations/..%2Fworkers"),
         ("POST", "/entities/%40a%40b/signal"),
         ("GET", "/workers"),
+        ("GET", f"/payloads/file%3Av1%3A{'0a' * 32}"),
     ],
 )
 def test_what_the_page_needs_is_passed_on(method: str, path: str) -> None:
@@ -33,6 +34,8 @@ def test_what_the_page_needs_is_passed_on(method: str, path: str) -> None:
         ("GET", "/orchestrations/../payloads"),
         ("GET", "/orchestrations/a/b"),
         ("GET", "/ping"),
+        ("GET", "/payloads/file%3Av1%3A..%2F..%2Fsecret"),
+        ("DELETE", f"/payloads/file%3Av1%3A{'0a' * 32}"),
         ("GET", "/../../metrics"),
         ("GET", "/orchestrations/a/executions/e/history/x"),
     ],

@@ -151,7 +151,7 @@ def test_a_number_that_json_has_not_and_a_time_beyond_any_clock_are_shown_all_th
     }
     details = pb.TaskFailureDetails(properties=properties)
     shown = event_json(0, event(taskFailed=pb.TaskFailedEvent(failureDetails=details)), None)
-    read = json.dumps(shown["taskFailed"]["failureDetails"]["properties"])
+    read = json.dumps(shown["taskFailed"]["failureDetails"]["properties"], sort_keys=True)
     assert read == '{"less than nothing": -0.0, "nan": "nan", "one": 1}'
     far = pb.TimerCreatedEvent(fireAt=Timestamp(seconds=2**62))
     shown = event_json(0, event(timerCreated=far), None)

@@ -4,7 +4,7 @@ import { ApiError, getJson, segment, sendJson } from "./api.js";
 import { zone } from "./clock.js";
 import { ask } from "./dialogs.js";
 import { fromField } from "./filters.js";
-import { pretty } from "./instance/payload.js";
+import { isToken, pretty } from "./instance/payload.js";
 import { toast, toastLater } from "./toasts.js";
 
 /**
@@ -49,6 +49,9 @@ function fields(model, suggestions) {
   const input = model.input ?? "";
   const shown = pretty(input);
   const isOther = input !== "" && shown === null;
+  const other = isToken(input)
+    ? "It lies in the payload store: this is its token, and is sent in its place."
+    : "This is no JSON: it is sent as it stands here, for a worker that can read it.";
   const clock = zone() === "utc" ? "in UTC" : "in local time";
   return [
     { name: "name", label: "Name", value: model.name, required: true, suggestions },
@@ -59,7 +62,7 @@ function fields(model, suggestions) {
       label: "Input",
       kind: "json",
       value: shown ?? input,
-      hint: isOther ? "This is no JSON: it is sent as it stands here, for a worker that can read it." : "JSON",
+      hint: isOther ? other : "JSON",
       tall: model.input !== undefined,
       asIs: isOther,
     },
@@ -125,7 +128,9 @@ export async function startLike(id) {
       getJson(`${path}/payloads`),
     ]);
     const { name, version, tags } = instance;
-    await startNew({ name, version, tags, input: payloads.input });
+    // What lies in the payload store stays there: it may be larger than what can be sent.
+    const input = payloads.stored?.input?.token ?? payloads.input;
+    await startNew({ name, version, tags, input });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     toast(error.message, { bad: true });

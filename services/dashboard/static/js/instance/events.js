@@ -18,11 +18,11 @@ import { Retries, endStep, lastSegment, newSegment, newStep } from "./steps.js";
 /**
  * The protobuf JSON of an event, with its position.
  *
- * @typedef {{index: number, eventId?: number, timestamp: string, cut?: Record<string, number>}
- *   & Record<string, any>} HistoryEvent
+ * @typedef {{index: number, eventId?: number, timestamp: string, cut?: Record<string, number>,
+ *   stored?: Record<string, number | null>} & Record<string, any>} HistoryEvent
  */
 
-const NO_KIND = new Set(["index", "eventId", "timestamp", "cut"]);
+const NO_KIND = new Set(["index", "eventId", "timestamp", "cut", "stored"]);
 
 /**
  * Milliseconds since 1970, microseconds behind the point. `Date.parse` alone would lose them.

@@ -11,6 +11,7 @@ import { HistoryRows } from "./history_rows.js";
 /**
  * @typedef {import("./events.js").HistoryEvent} HistoryEvent
  * @typedef {import("./timeline_rows.js").Branch} Branch
+ * @typedef {import("./payload.js").Stored} Stored
  *
  * @typedef {object} Instance what the API says of an instance
  * @property {string} instanceId
@@ -311,10 +312,21 @@ export class Store {
 
   /**
    * @param {string} id
-   * @returns {Promise<{input: string | null, output: string | null, customStatus: string | null}>}
+   * @returns {Promise<{input: string | null, output: string | null, customStatus: string | null,
+   *   stored?: Record<string, Stored>}>}
    */
   async payloads(id) {
     return (await getJson(`${pathOf(id)}/payloads`)).body;
+  }
+
+  /**
+   * What lies in the payload store, by the token that an event has in its place.
+   *
+   * @param {string} token
+   * @returns {Promise<Stored & {content: string | null}>}
+   */
+  async payload(token) {
+    return (await getJson(`/payloads/${segment(token)}`)).body;
   }
 
   /** Asks which execution there is now: it may have continued as new since. Returns its id. */

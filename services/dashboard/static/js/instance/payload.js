@@ -193,12 +193,46 @@ export function cut(text, charsMax = SHOWN_CHARS_MAX) {
 }
 
 /**
+ * What lies in the payload store: `bytes` and `file` are null where that is unknown, `problem` says
+ * why the content is not shown.
+ *
+ * @typedef {{token: string, bytes: number | null, file: string | null, problem: string | null}}
+ *   Stored
+ */
+
+const STORED = /^file:v1:[0-9a-f]{64}$/;
+
+/**
+ * Whether a payload lies in the payload store, and this text stands in its place.
+ *
+ * @param {string | null | undefined} text
+ */
+export function isToken(text) {
+  return typeof text === "string" && STORED.test(text);
+}
+
+/**
+ * Where a payload lies, in words.
+ *
+ * @param {Stored} stored
+ */
+export function placeOf({ token, bytes, file, problem }) {
+  const size = bytes === null ? "" : `, ${bytesText(bytes)}`;
+  const place = `In the payload store${size}: ${file ?? token}.`;
+  return problem === null ? place : `${place} Its content is not shown: ${problem}.`;
+}
+
+/**
  * "17 B", "64.0 KiB", "1.2 MiB": of the text in UTF-8.
  *
  * @param {string} text
  */
 export function sizeOf(text) {
-  const bytes = new TextEncoder().encode(text).length;
+  return bytesText(new TextEncoder().encode(text).length);
+}
+
+/** @param {number} bytes */
+function bytesText(bytes) {
   if (bytes < 1024) return `${bytes} B`;
   if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KiB`;
   return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;

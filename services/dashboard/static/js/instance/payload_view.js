@@ -9,11 +9,14 @@ import {
   MATCHES_MAX,
   cut,
   pieces,
+  placeOf,
   pretty,
   search,
   sizeOf,
   tokens,
 } from "./payload.js";
+
+/** @typedef {import("./payload.js").Stored} Stored */
 
 const SAID_MS = 1500;
 const TYPING_MS = 150;
@@ -54,10 +57,19 @@ export class PayloadView {
         button("Download", () => this.save(), { icon: "download", text: "", className: "square" }),
       ),
     );
+    this.place = el("div", { class: "pv-place muted", hidden: true });
     this.code = el("pre", { class: "pv-code", tabindex: 0, role: "region", "aria-label": label });
     this.more = el("div", { class: "pv-more", hidden: true });
     this.message = el("div", { class: "pv-message muted", hidden: true });
-    this.element = el("section", { class: "pv" }, this.tools, this.message, this.code, this.more);
+    this.element = el(
+      "section",
+      { class: "pv" },
+      this.tools,
+      this.place,
+      this.message,
+      this.code,
+      this.more,
+    );
     this.listen();
   }
 
@@ -82,13 +94,21 @@ export class PayloadView {
   say(text, action) {
     this.message.replaceChildren(text, ...(action ? [" ", action] : []));
     this.message.hidden = false;
+    this.place.hidden = true;
     this.code.hidden = true;
     this.more.hidden = true;
     this.tools.classList.add("is-empty");
   }
 
-  /** Returns how many lines there are. @param {string} text */
-  show(text) {
+  /**
+   * Returns how many lines there are.
+   *
+   * @param {string} text
+   * @param {Stored | null} [stored] where it lies, if not in the task hub
+   */
+  show(text, stored = null) {
+    this.place.hidden = stored === null;
+    if (stored !== null) this.place.textContent = placeOf(stored);
     this.text = text;
     this.prettyText = pretty(text);
     this.isWhole = false;

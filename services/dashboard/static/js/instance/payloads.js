@@ -10,6 +10,7 @@ import { failureView } from "./failure_view.js";
 import { KINDS, STATES, stateOfStatus, titleOf, wordOfState } from "./looks.js";
 import { PayloadList } from "./payload_list.js";
 import { InstancePayloads } from "./payload_instance.js";
+import { isToken } from "./payload.js";
 import { payloadOf, partsOf } from "./payload_items.js";
 import { PayloadView } from "./payload_view.js";
 import { kindOf } from "./events.js";
@@ -135,7 +136,7 @@ export class Payloads {
         } else {
           const text = payloadOf(body);
           if (text === null) view.say(`There is no ${title.toLowerCase()}.`);
-          else view.show(text);
+          else this.showText(view, text);
         }
       });
     }
@@ -143,6 +144,16 @@ export class Payloads {
     const waiting = new PayloadView({ name: "output", label: "Output" });
     waiting.say("It has not ended yet.");
     this.detail.append(waiting.element);
+  }
+
+  /** What lies in the payload store is asked for. @param {PayloadView} view @param {string} text */
+  showText(view, text) {
+    if (!isToken(text)) view.show(text);
+    else {
+      this.guard(this.store.payload(text), [view], (found) => {
+        view.show(found.content ?? text, found);
+      });
+    }
   }
 
   /**
