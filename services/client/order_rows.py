@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from services.client.order_problems import RowProblem, listed, shown
 from services.shared.orders import FIELDS, REQUIREMENTS, Order
 
+_ALL_FIELDS: Final = set(FIELDS)
 _PREPOSITIONS: Final = {"line": "on", "order": "in"}
 
 
@@ -56,6 +57,8 @@ def _check(fields: Mapping[str, object]) -> tuple[Order | None, tuple[str, ...]]
     try:
         # Without the unknown ones: pydantic loses the name of a key that is no valid Unicode.
         order = Order.model_validate({name: fields[name] for name in FIELDS if name in fields})
+        # Half of an order's memory would be a set of its own of the same six names.
+        order = Order.model_construct(_ALL_FIELDS, **order.__dict__)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
         return None, (*problems, *(_message(detail, fields) for detail in details))

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import grpc
 from azure.core.exceptions import ClientAuthenticationError
@@ -16,6 +16,7 @@ from durabletask.client import OrchestrationQuery, OrchestrationState, TaskHubGr
 from services.client.errors import NoSuchOrchestrationError, RefusedError
 from services.client.settings import ClientSettings
 from services.shared.errors import SchedulerUnavailableError
+from services.shared.json_text import JsonText
 from services.shared.payload_place import PayloadSettings
 from services.shared.payload_store import CachingPayloadStore, place_of
 from services.shared.sdk import as_unavailable, new_client, status_code, status_details
@@ -47,7 +48,7 @@ class Session:
         """What a person types to run the client again."""
         return self._settings.invocation
 
-    def start(self, name: str, payload: dict[str, Any], instance_id: str) -> bool:
+    def start(self, name: str, payload: JsonText, instance_id: str) -> bool:
         """Starts an orchestration; False when the id is taken."""
 
         def schedule() -> bool:

@@ -8,6 +8,7 @@ runs: with others, a run in progress would be cut in another way than its histor
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 Item = TypeVar("Item")
@@ -121,14 +122,21 @@ def child_instance_id(parent: str, number: int) -> str:
     return f"{parent}:{number:04x}"
 
 
-def fan_out_for(orders: Sequence[Order], batch_size: int) -> int | None:
-    """The fan-out with which no history of a submission grows beyond 1 MiB; None: it needs none."""
-    batches = split(orders, batch_size)
+def order_bytes(order: Order) -> int:
+    """How many bytes an order is as the input of its activity."""
+    return len(json.dumps(order, separators=(",", ":")))
+
+
+def fan_out_for(sizes: Sequence[int], batch_size: int) -> int | None:
+    """The fan-out with which no history of a submission grows beyond 1 MiB; None: it needs none.
+
+    `sizes` are the orders', in bytes.
+    """
+    batches = split(sizes, batch_size)
     if len(batches) > _FLAT_BATCHES_MAX:
         return FAN_OUT
     # A batch's input, and its output: every outcome, and once more those that the summary lists.
-    children = len(orders) * _OUTCOME_BYTES + len(batches) * _CHILD_BYTES
-    children += sum(3 * len(json.dumps(order)) for order in orders)
+    children = len(sizes) * _OUTCOME_BYTES + len(batches) * _CHILD_BYTES + 3 * sum(sizes)
     if len(batches) > FAN_OUT and children > _HISTORY_BYTES_MAX:
         return FAN_OUT
     return FAN_OUT if any(len(_slices(batch)) > 1 for batch in batches) else None
@@ -140,30 +148,30 @@ def cut_batch(orders: Sequence[Order], fan_out: int) -> list[Sequence[Order]]:
     So that its history stays below 1 MiB even when all orders give up. The children are batches
     too, and those that need it are cut again: once, as a batch has 1,000 orders at most.
     """
-    slices = _slices(orders)
-    size = -(-len(slices) // fan_out)
-    return [
-        [order for piece in group for order in piece] for group in split(slices, max(1, size))
-    ] or [orders]
+    slices = _slices([order_bytes(order) for order in orders])
+    groups = split(slices, max(1, -(-len(slices) // fan_out)))
+    return [orders[group[0].start : group[-1].stop] for group in groups] or [orders]
 
 
-def batch_levels(orders: Sequence[Order], fan_out: int | None) -> int:
-    """How many levels of orchestrations are below a batch, from 0 to `BATCH_LEVELS_MAX`."""
+def batch_levels(sizes: Sequence[int], fan_out: int | None) -> int:
+    """How many levels of orchestrations are below a batch, from 0 to `BATCH_LEVELS_MAX`.
+
+    `sizes` are its orders', in bytes.
+    """
     if fan_out is None:
         return 0
-    slices = len(_slices(orders))
-    return 0 if slices <= 1 else 1 if slices <= fan_out else 2
+    slices = len(_slices(sizes))
+    return 0 if slices <= 1 else 1 if slices <= fan_out else BATCH_LEVELS_MAX
 
 
-def _slices(orders: Sequence[Order]) -> list[list[Order]]:
-    slices: list[list[Order]] = []
+def _slices(sizes: Sequence[int]) -> list[range]:
+    """Which orders of a batch one history holds each."""
+    starts: list[int] = []
     filled = _HISTORY_BYTES_MAX
-    for order in orders:
-        inline = min(len(json.dumps(order)), _INLINE_BYTES_MAX)
-        worst = ATTEMPTS_MAX * (inline + _ATTEMPT_BYTES)
+    for number, size in enumerate(sizes):
+        worst = ATTEMPTS_MAX * (min(size, _INLINE_BYTES_MAX) + _ATTEMPT_BYTES)
         if filled + worst > _HISTORY_BYTES_MAX:
-            slices.append([])
+            starts.append(number)
             filled = 0
-        slices[-1].append(order)
         filled += worst
-    return slices
+    return [range(start, end) for start, end in pairwise([*starts, len(sizes)])]

@@ -13,10 +13,12 @@ from durabletask.serialization import DataConverter
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from services.shared.json_text import JsonText
 from services.shared.payload_files import TOKEN, PayloadMissingError
 from services.shared.payload_place import BLOB_TOKEN
 
 _PLAIN: Final = frozenset({str, int, float, bool, dict, list, type(None), object, Any})
+_AS_TEXT: Final = (JsonText, JsonText | None)
 # No JSON begins like this, so no value of a program is taken for a token.
 _TOKENS: Final = {"file:v1:": TOKEN, "blob:v1:": BLOB_TOKEN}
 _TOKEN_PREFIX_CHARS: Final = 8
@@ -46,6 +48,8 @@ class PydanticDataConverter(DataConverter):
         """
         if value is None:
             return None
+        if isinstance(value, JsonText):
+            return value.text
         return json.dumps(value, default=to_jsonable_python, allow_nan=False, separators=(",", ":"))
 
     def deserialize(self, data: str | None, target_type: type | None = None) -> Any:  # noqa: ANN401 - the SDK's signature
@@ -62,6 +66,8 @@ class PydanticDataConverter(DataConverter):
             raise PayloadMissingError(data, self._reason(data))
         if target_type is None:
             return json.loads(data)
+        if target_type in _AS_TEXT:
+            return JsonText(data)
         try:
             # As JSON, not as Python: a strict model takes a date or a decimal from text only there.
             return _adapter(target_type).validate_json(data)
@@ -83,7 +89,9 @@ class PydanticDataConverter(DataConverter):
         A type whose own annotations cannot be resolved here is left alone.
         """
         try:
-            return target_type not in _PLAIN and _adapter(target_type).pydantic_complete
+            return target_type in _AS_TEXT or (
+                target_type not in _PLAIN and _adapter(target_type).pydantic_complete
+            )
         except (PydanticUserError, NameError, TypeError):
             return False
 

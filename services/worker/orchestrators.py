@@ -6,7 +6,7 @@ Deterministic: no clock, no randomness, no IO and no settings, because two worke
 history. What may differ between runs stands in the input.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from services.shared.batches import (
     child_instance_id,
     cut_batch,
 )
+from services.shared.json_text import JsonText, NoOrdersError, OrdersText
 from services.shared.orders import BATCH_SIZE_MAX
 from services.worker.summary import merge, summarise
 
@@ -36,6 +37,8 @@ _REASON_CHARS_MAX: Final = 200
 # Each level of a tree puts an instance id before the message of the one below.
 _MESSAGE_CHARS_MAX: Final = 2_000
 
+_NO_ORDERS: Final = 'the input must be an object with "orders", an array of objects'
+
 Steps = Generator[task.Task[Any], Any, dict[str, Any]]
 
 
@@ -47,15 +50,16 @@ class BatchFailedError(RuntimeError):
     """A batch's orchestration failed or was terminated, its orders' outcomes are unknown."""
 
 
-def main_orchestration(ctx: task.OrchestrationContext, submission: dict[str, Any]) -> Steps:
+def main_orchestration(ctx: task.OrchestrationContext, submission: JsonText | None) -> Steps:
     """Processes `{"orders": [...], "batch_size": n}`, a child for each batch; returns the summary.
 
     With `"fan_out": n` too, more batches than that are given to other `main_orchestration`s.
     Fails with `BatchFailedError` when a child fails, after all of them have ended.
     """
-    part = _read_submission(ctx.instance_id, submission)
+    orders = _read_submission(submission)
+    part = _part(ctx.instance_id, orders)
     children = list(part.children)
-    tasks = [_start(ctx, child, submission) for child in children]
+    tasks = [_start(ctx, child, orders) for child in children]
     yield from _wait_for(tasks)
     what = "batches" if part.holds_batches else "parts"
     _check(what, [child.instance_id for child in children], tasks)
@@ -63,18 +67,17 @@ def main_orchestration(ctx: task.OrchestrationContext, submission: dict[str, Any
     return merge(result["summary"] if part.holds_batches else result for result in results)
 
 
-def _start(
-    ctx: task.OrchestrationContext, child: Part, submission: dict[str, Any]
-) -> task.Task[Any]:
-    payload: dict[str, Any] = {
-        "orders": submission["orders"][child.orders.start : child.orders.stop]
-    }
+def _start(ctx: task.OrchestrationContext, child: Part, orders: OrdersText) -> task.Task[Any]:
+    fields: dict[str, Any] = {}
     if not child.is_batch:
-        payload["batch_size"] = child.batch_size
+        fields["batch_size"] = child.batch_size
     if child.fan_out is not None:
-        payload["fan_out"] = child.fan_out
-    name = "process_order_batch" if child.is_batch else "main_orchestration"
-    return ctx.call_sub_orchestrator(name, input=payload, instance_id=child.instance_id)
+        fields["fan_out"] = child.fan_out
+    return ctx.call_sub_orchestrator(
+        "process_order_batch" if child.is_batch else "main_orchestration",
+        input=orders.cut(child.orders, fields),
+        instance_id=child.instance_id,
+    )
 
 
 def process_order_batch(ctx: task.OrchestrationContext, batch: dict[str, Any]) -> Steps:
@@ -149,21 +152,27 @@ def _message(failed: task.Task[Any]) -> str:
     return failed.get_exception().details.message
 
 
-def _read_submission(instance_id: str, submission: object) -> Part:
-    orders = _read_orders(submission)
-    batch_size = submission.get("batch_size") if isinstance(submission, dict) else None
+def _read_submission(submission: JsonText | None) -> OrdersText:
+    try:
+        return OrdersText("" if submission is None else submission.text)
+    except NoOrdersError:
+        raise SubmissionError(_NO_ORDERS) from None
+
+
+def _part(instance_id: str, submission: OrdersText) -> Part:
+    batch_size = submission.fields.get("batch_size")
     if type(batch_size) is not int or not 1 <= batch_size <= BATCH_SIZE_MAX:
         raise SubmissionError(f"batch_size must be a whole number from 1 to {BATCH_SIZE_MAX:,}")
     return Part(
         instance_id=instance_id,
-        orders=range(len(orders)),
+        orders=range(len(submission)),
         batch_size=batch_size,
-        fan_out=_read_fan_out(submission),
+        fan_out=_read_fan_out(submission.fields),
     )
 
 
-def _read_fan_out(submission: object) -> int | None:
-    fan_out = submission.get("fan_out") if isinstance(submission, dict) else None
+def _read_fan_out(fields: Mapping[str, Any]) -> int | None:
+    fan_out = fields.get("fan_out")
     if fan_out is None or (type(fan_out) is int and FAN_OUT_MIN <= fan_out <= FAN_OUT_MAX):
         return fan_out
     raise SubmissionError(f"fan_out must be a whole number from {FAN_OUT_MIN} to {FAN_OUT_MAX}")
@@ -172,5 +181,5 @@ def _read_fan_out(submission: object) -> int | None:
 def _read_orders(submission: object) -> list[dict[str, Any]]:
     orders = submission.get("orders") if isinstance(submission, dict) else None
     if not isinstance(orders, list) or not all(isinstance(order, dict) for order in orders):
-        raise SubmissionError('the input must be an object with "orders", an array of objects')
+        raise SubmissionError(_NO_ORDERS)
     return orders

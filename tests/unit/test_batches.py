@@ -15,6 +15,7 @@ from services.shared.batches import (
     child_instance_id,
     cut_batch,
     fan_out_for,
+    order_bytes,
     split,
 )
 
@@ -35,12 +36,9 @@ def parts_below(part: Part) -> Iterator[Part]:
         yield from parts_below(child)
 
 
-def small_orders(count: int) -> list[dict[str, Any]]:
-    return [
-        {"order_id": f"ORD-{n:06}", "customer": "Ada Lovelace", "sku": "BOOK-HARDCOVER",
-         "quantity": 2, "unit_price": "12.50", "currency": "EUR"}
-        for n in range(count)
-    ]  # fmt: skip
+def sizes_of(orders: int) -> list[int]:
+    """Those of ordinary orders."""
+    return [135] * orders
 
 
 @given(st.lists(st.integers()), st.integers(1, 20))
@@ -95,11 +93,11 @@ def test_a_tree_holds_every_order_once_and_in_its_order(
 
 
 def test_small_submissions_stay_flat_and_heavy_ones_do_not() -> None:
-    assert fan_out_for(small_orders(1_000), 10) is None
-    assert fan_out_for(small_orders(101), 1) == FAN_OUT
-    assert fan_out_for(small_orders(5_000), 50) == FAN_OUT
-    assert fan_out_for(small_orders(80), 80) is None
-    assert fan_out_for(small_orders(200), 200) == FAN_OUT
+    assert fan_out_for(sizes_of(1_000), 10) is None
+    assert fan_out_for(sizes_of(101), 1) == FAN_OUT
+    assert fan_out_for(sizes_of(5_000), 50) == FAN_OUT
+    assert fan_out_for(sizes_of(80), 80) is None
+    assert fan_out_for(sizes_of(200), 200) == FAN_OUT
     assert fan_out_for([], 10) is None
 
 
@@ -111,7 +109,7 @@ def test_a_batch_is_cut_by_what_its_history_may_hold(
     slices = cut_batch(orders, fan_out)
     assert [order for piece in slices for order in piece] == orders
     assert 1 <= len(slices) <= fan_out
-    levels = batch_levels(orders, fan_out)
+    levels = batch_levels(list(map(order_bytes, orders)), fan_out)
     assert (levels > 0) == (len(slices) > 1)
     leaves = [leaf for piece in slices for leaf in cut_batch(piece, fan_out)]
     if fan_out == 100:
@@ -125,7 +123,7 @@ def test_a_batch_is_cut_by_what_its_history_may_hold(
 
 def test_the_largest_batch_is_cut_twice_and_not_more() -> None:
     largest = [{"order_id": "o" * 20_000}] * 1_000
-    assert batch_levels(largest, FAN_OUT) == 2
+    assert batch_levels(list(map(order_bytes, largest)), FAN_OUT) == 2
     for piece in cut_batch(largest, FAN_OUT):
         leaves = cut_batch(piece, FAN_OUT)
         assert len(leaves) > 1
