@@ -10,7 +10,10 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from scripts.local_stack import ROOT
-from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
+from tests.e2e.processes import children_of, end, is_alive, wait_until
+
+# A bench starts its processes one after the other, beside all other tests.
+SECONDS_MAX = 120
 
 
 def test_a_run_is_watched_by_five_tabs(browser: Browser, tmp_path: Path) -> None:
@@ -50,11 +53,11 @@ def test_ctrl_c_while_tabs_are_open_leaves_nothing_behind(browser: Browser, tmp_
             start_new_session=True,
         )
     try:
-        wait_for_line(log, "round 1, 5 open")
+        wait_until(lambda: "round 1, 5 open" in log.read_text(), seconds=SECONDS_MAX)
         family = children_of(bench.pid)
         # The whole group, as a terminal does: the browser and its driver are asked, too.
         os.killpg(bench.pid, signal.SIGINT)
-        assert bench.wait(60) == 130, log.read_text()
+        assert bench.wait(SECONDS_MAX) == 130, log.read_text()
         wait_until(lambda: not any(map(is_alive, family)))
         assert not any(temporary.iterdir())
         assert "not measured" not in log.read_text()
