@@ -5,12 +5,14 @@ are. A shelf that no worker accepts is set aside, until `look_again`.
 """
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from services.scheduler.dispatch.items import Kind, Work
 
 ShelfKey = tuple[str, str | None]
+# Order, seq, and the item. A wide fan-out makes very many of them: one object, wherever it stands.
+Entry = tuple[int, int, Work]
 
 
 @dataclass(slots=True, eq=False)
@@ -20,7 +22,10 @@ class Shelf:
     kind: Kind
     name: str
     version: str | None
-    heap: list[tuple[int, int]] = field(default_factory=list)  # order, seq
+    # In order, as work is mostly put,
+    fresh: deque[Entry] = field(default_factory=deque)
+    # and a heap of what came back: order, a number to tell equals apart, and the entry.
+    returned: list[tuple[int, int, Entry]] = field(default_factory=list)
     # Under which order it stands in the queue: any other entry there is an old one.
     queued: int | None = None
     is_aside: bool = False
@@ -32,7 +37,7 @@ class Shelves:
     """All ready work of a hub. An item is on one shelf, once."""
 
     def __init__(self) -> None:
-        self._ready: dict[tuple[Kind, int], tuple[int, Work]] = {}
+        self._ready: dict[Kind, dict[int, Entry]] = {kind: {} for kind in Kind}
         self._shelves: dict[Kind, dict[ShelfKey, Shelf]] = {kind: {} for kind in Kind}
         # Order of the head, a number to tell equals apart, and the shelf.
         self._queues: dict[Kind, list[tuple[int, int, Shelf]]] = {kind: [] for kind in Kind}
@@ -40,7 +45,7 @@ class Shelves:
         self._entries = 0
 
     def __contains__(self, key: tuple[Kind, int]) -> bool:
-        return key in self._ready
+        return key[1] in self._ready[key[0]]
 
     def count(self) -> dict[Kind, int]:
         """How much waits, by kind."""
@@ -63,30 +68,35 @@ class Shelves:
     def put(self, work: Work, order: int) -> None:
         """Makes an item ready; the lower its order, the sooner it goes."""
         kind = work.kind
-        self._ready[kind, work.seq] = (order, work)
+        entry = self._ready[kind][work.seq] = (order, work.seq, work)
         shelves = self._shelves[kind]
         key = (work.name, work.version)
         shelf = shelves.get(key)
         if shelf is None:
             shelf = shelves[key] = Shelf(kind, work.name, work.version)
         shelf.ready += 1
-        heapq.heappush(shelf.heap, (order, work.seq))
+        if not shelf.fresh or order > shelf.fresh[-1][0]:
+            shelf.fresh.append(entry)
+        else:
+            self._entries += 1
+            heapq.heappush(shelf.returned, (order, self._entries, entry))
         if not shelf.is_aside and (shelf.queued is None or order < shelf.queued):
             self._queue(shelf, order)
 
     def rename(self, work: Work) -> None:
         """Keeps an item's place under what it is called now."""
-        order, before = self._ready[work.key]
+        order, _seq, before = self._ready[work.kind][work.seq]
         if (before.name, before.version) != (work.name, work.version):
             self._shelves[work.kind][before.name, before.version].ready -= 1
             self.put(work, order)
 
     def withdraw(self, key: tuple[Kind, int]) -> None:
         """Takes an item back, if it is there."""
-        entry = self._ready.pop(key, None)
+        kind = key[0]
+        entry = self._ready[kind].pop(key[1], None)
         if entry is None:
             return
-        kind, work = key[0], entry[1]
+        work = entry[2]
         name = (work.name, work.version)
         self._shelves[kind][name].ready -= 1
         shelf = self._aside.get((kind, name))
@@ -131,25 +141,27 @@ class Shelves:
 
     def pop(self, shelf: Shelf) -> tuple[int, Work]:
         """The oldest item of a shelf that holds something, with its order."""
-        _order, seq = heapq.heappop(shelf.heap)
+        fresh, returned = self._fronts(shelf)
+        if fresh is not None and (returned is None or fresh[0] < returned[0]):
+            order, seq, work = shelf.fresh.popleft()
+        else:
+            _order, _number, (order, seq, work) = heapq.heappop(shelf.returned)
         shelf.ready -= 1
-        return self._ready.pop((shelf.kind, seq))
+        del self._ready[shelf.kind][seq]
+        return order, work
 
     def head(self, shelf: Shelf) -> int | None:
         """The order of a shelf's oldest item; None where it is empty."""
-        heap = shelf.heap
-        while heap:
-            order, seq = heap[0]
-            entry = self._ready.get((shelf.kind, seq))
-            if (
-                entry is not None
-                and entry[0] == order
-                and entry[1].name == shelf.name
-                and entry[1].version == shelf.version
-            ):
-                return order
-            heapq.heappop(heap)
-        return None
+        return min((front[0] for front in self._fronts(shelf) if front is not None), default=None)
+
+    def _fronts(self, shelf: Shelf) -> tuple[Entry | None, Entry | None]:
+        """The oldest of both sorts. Entries that are no longer the item's own are let go of."""
+        ready, fresh, returned = self._ready[shelf.kind], shelf.fresh, shelf.returned
+        while fresh and ready.get(fresh[0][1]) is not fresh[0]:
+            fresh.popleft()
+        while returned and ready.get(returned[0][2][1]) is not returned[0][2]:
+            heapq.heappop(returned)
+        return fresh[0] if fresh else None, returned[0][2] if returned else None
 
     def _queue(self, shelf: Shelf, order: int) -> None:
         shelf.queued = order

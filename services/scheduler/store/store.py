@@ -4,6 +4,7 @@ Histories, inboxes and queues hold events as bytes: they are parsed where they a
 """
 
 import sqlite3
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any, Final
 from services.scheduler.engine.effects import Ending
 from services.scheduler.engine.protos import pb, text_of
 from services.scheduler.engine.status import Status
+from services.scheduler.store.recent import RecentActivities
 from services.scheduler.store.references import Condemned, Holder, References
 from services.scheduler.store.rows import (
     ActivityRow,
@@ -25,10 +27,6 @@ from services.scheduler.store.tables import Tables
 
 # Of running instances, so that a message costs no look-up.
 _ROWS_KEPT: Final = 4_096
-# Of activities, from their scheduling on, so that a result costs none either,
-_ACTIVITIES_KEPT: Final = 32_768
-# and what is sent for them.
-_REQUEST_BYTES_KEPT: Final = 16 * 1024 * 1024
 
 
 class Store(Tables):
@@ -43,16 +41,12 @@ class Store(Tables):
         # It begins with the time: a number that was used before a restart is never used again.
         self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
         self._rows: OrderedDict[int, InstanceRow] = OrderedDict()
-        self._open: dict[int, ActivityRow] = {}
-        self._requests: dict[int, bytes] = {}
-        self._requests_bytes = 0
+        self._recent = RecentActivities()
 
     def forget(self) -> None:
         """Drops what is remembered of rows: some of them have been rolled back."""
         self._rows.clear()
-        self._open.clear()
-        self._requests.clear()
-        self._requests_bytes = 0
+        self._recent.forget()
 
     def next_seq(self) -> int:
         """The next place in the order of arrival."""
@@ -314,7 +308,7 @@ class Store(Tables):
                 instance=instance,
                 execution_id=execution_id,
                 task_id=event.eventId,
-                name=scheduled.name,
+                name=sys.intern(scheduled.name),  # one text for all of a wide fan-out
                 version=text_of(scheduled, "version"),
                 deliveries=0,
             )
@@ -323,24 +317,19 @@ class Store(Tables):
                 (instance, row.seq, execution_id, row.task_id, row.name, row.version, request)
             )
             self.references.hold(Holder.INSTANCE, instance, request)
-            # Most are sent soon after, and have their result soon.
-            if self._requests_bytes < _REQUEST_BYTES_KEPT:
-                self._requests[row.seq] = request
-                self._requests_bytes += len(request)
-            if len(self._open) < _ACTIVITIES_KEPT:
-                self._open[row.seq] = row
+            self._recent.add(row, request)
         self._connection.executemany(SQL["insert_activity"], values)
         return added
 
     def take_activity(self, instance: int, seq: int, task_id: int) -> ActivityRow | None:
         """An activity that has its result now, and so is none any more; None if it had one."""
-        known = self._open.get(seq)
+        known = self._recent.row(seq)
         if known is None:
             row = self._one("take_activity", (instance, seq, task_id))
             return None if row is None else activity_row(row)
         if (known.instance, known.task_id) != (instance, task_id):
             return None
-        del self._open[seq]
+        self._recent.forget_row(seq)
         self._execute(SQL["delete_activity"], (instance, seq))
         return known
 
@@ -351,10 +340,8 @@ class Store(Tables):
 
     def request_of(self, instance: int, seq: int) -> bytes | None:
         """What a worker is sent."""
-        kept = self._requests.pop(seq, None)
-        if kept is not None:
-            self._requests_bytes -= len(kept)
-        row = (kept,) if kept is not None else self._one("request_of", (instance, seq))
+        recent = self._recent.take_request(seq)
+        row = (recent,) if recent is not None else self._one("request_of", (instance, seq))
         return None if row is None else row[0]
 
     def tasks_of(self, instance: int, execution_id: str) -> set[int]:
@@ -363,15 +350,15 @@ class Store(Tables):
 
     def move_activities(self, instance: int, before: str, after: str) -> None:
         """Open activities of an execution answer another one from now on."""
-        self._open.clear()
+        self._recent.forget_rows()
         self._execute(SQL["move_activities"], (after, instance, before))
 
     def delete_activities(self, instance: int) -> list[int]:
         """All of an instance; gives their `seq`."""
         seqs = [row[0] for row in self._all("delete_activities_of", (instance,))]
         for seq in seqs:
-            self._open.pop(seq, None)
-            self._requests_bytes -= len(self._requests.pop(seq, b""))
+            self._recent.forget_row(seq)
+            self._recent.take_request(seq)
         return seqs
 
     def open_activities(self) -> Iterator[tuple[int, int, str, str | None, int]]:
@@ -383,7 +370,7 @@ class Store(Tables):
     def count_delivery(self, kind: str, seq: int, instance: int) -> None:
         """One more delivery that ended its stream; kind: `instance`, `activity`, `entity`."""
         self._rows.pop(seq, None)
-        self._open.pop(seq, None)
+        self._recent.forget_row(seq)
         values = (instance, seq) if kind == "activity" else (seq,)
         self._execute(SQL[f"count_delivery_of_{kind}"], values)
 

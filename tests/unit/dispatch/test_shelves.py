@@ -161,7 +161,8 @@ def ready(shelves: Shelves) -> Counter[tuple[Kind, str, str | None]]:
     """How much there is, counted one by one."""
     return Counter(
         (kind, work.name, work.version)
-        for (kind, _seq), (_order, work) in shelves._ready.items()  # noqa: SLF001 - what it counts
+        for kind, items in shelves._ready.items()  # noqa: SLF001 - what it counts
+        for _order, _seq, work in items.values()
     )
 
 
@@ -176,11 +177,14 @@ def ready(shelves: Shelves) -> Counter[tuple[Kind, str, str | None]]:
         max_size=40,
     )
 )
-def test_the_counts_by_name_are_right_whatever_happens(
+def test_counts_and_order_are_right_whatever_happens(
     steps: list[tuple[str, int, str, str | None]],
 ) -> None:
     shelves = Shelves()
-    for order, (step, seq, name, version) in enumerate(steps):
+    orders: dict[int, int] = {}
+    for number, (step, seq, name, version) in enumerate(steps):
+        # Every third comes back, and is older than those before it.
+        order = -number if number % 3 == 0 else number
         key = (Kind.ACTIVITY, seq)
         if step == "look again":
             shelves.look_again()
@@ -192,6 +196,7 @@ def test_the_counts_by_name_are_right_whatever_happens(
                 shelves.rename(work)
             else:
                 shelves.put(work, order)
+                orders[seq] = order
         elif step in {"pop", "set aside"} and (shelf := shelves.next(Kind.ACTIVITY)) is not None:
             if step == "pop":
                 shelves.pop(shelf)
@@ -200,3 +205,9 @@ def test_the_counts_by_name_are_right_whatever_happens(
                 shelves.set_aside(shelf)
         assert shelves.names() == ready(shelves)
         assert shelves.count()[Kind.ACTIVITY] == ready(shelves).total()
+    shelves.look_again()
+    left = ready(shelves).total()
+    found = drained(shelves)
+    assert sum(len(seqs) for _name, _version, seqs in found) == left
+    for _name, _version, seqs in found:
+        assert seqs == sorted(seqs, key=orders.__getitem__)
