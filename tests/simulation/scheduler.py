@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services.scheduler.clock import Ids, Now
 from services.scheduler.hub.opened import OpenHub
+from services.scheduler.store.packing import teach
 from tests.simulation.violation import Violation
 
 
@@ -34,6 +35,7 @@ class Scheduler:
         )
         self.look = sqlite3.connect(self._file, isolation_level=None)
         self.look.execute("PRAGMA query_only = 1")
+        teach(self.look)
 
     def close(self) -> None:
         """Stops as SIGTERM does. Its streams must have ended."""

@@ -100,7 +100,7 @@ def _read(look: sqlite3.Connection) -> Picture:
     }
     orphans: list[str] = []
     for seq, turn, count, chunk in look.execute(
-        "SELECT instance, turn, events, chunk FROM histories ORDER BY instance, turn"
+        "SELECT instance, turn, events, plain(chunk) FROM histories ORDER BY instance, turn"
     ):
         if seq not in rows:
             orphans.append(f"history of {seq}")

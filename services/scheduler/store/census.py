@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from services.scheduler.errors import CensusError
 from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION
+from services.scheduler.store.packing import teach
 from services.scheduler.store.references import named_in, referenced
 
 _SET_ASIDE: Final = ".deleted-"
@@ -85,12 +86,14 @@ def _open(file: Path) -> sqlite3.Connection:
         for log in (file.with_name(f"{name}-wal{mark}{suffix}"), Path(f"{file}-wal")):
             if log.exists() and log.stat().st_size:
                 raise CensusError(file, f"its log {log.name} has not been moved into it")
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"file:{quote(str(file))}?{how}",
         uri=True,
         isolation_level=None,
         timeout=_BUSY_SECONDS,
     )
+    teach(connection)
+    return connection
 
 
 def _look_of(file: Path) -> _Look:

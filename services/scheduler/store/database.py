@@ -17,6 +17,7 @@ from typing import IO, Final
 from services.scheduler.clock import fresh_id
 from services.scheduler.errors import DataDirectoryError
 from services.scheduler.store import references
+from services.scheduler.store.packing import teach
 from services.scheduler.store.statements import MIGRATIONS, SCHEMA
 
 log = logging.getLogger(__name__)
@@ -157,6 +158,7 @@ def _connect(file: Path) -> sqlite3.Connection:
     )
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")
+    teach(connection)
     return connection
 
 

@@ -64,10 +64,11 @@ GROUP BY i.seq ORDER BY head;
 INSERT INTO histories (instance, turn, events, chunk) VALUES (?, ?, ?, ?);
 
 -- name: load_history
-SELECT turn, events, chunk FROM histories WHERE instance = ? ORDER BY turn;
+SELECT turn, events, plain(chunk) FROM histories WHERE instance = ? ORDER BY turn;
 
 -- name: history_after
-SELECT turn, events, chunk FROM histories WHERE instance = ? AND turn > ? ORDER BY turn LIMIT ?;
+SELECT turn, events, plain(chunk) FROM histories WHERE instance = ? AND turn > ?
+ORDER BY turn LIMIT ?;
 
 -- name: delete_history
 DELETE FROM histories WHERE instance = ?;
@@ -277,7 +278,7 @@ FROM histories WHERE instance = :instance;
 SELECT turn, events FROM histories WHERE instance = ? ORDER BY turn;
 
 -- name: history_chunk
-SELECT chunk FROM histories WHERE instance = ? AND turn = ?;
+SELECT plain(chunk) FROM histories WHERE instance = ? AND turn = ?;
 
 -- name: find_listed_entity
 SELECT e.seq, e.entity_id, e.state, e.modified_at, e.section, e.owner,
@@ -334,7 +335,7 @@ SELECT input FROM instances WHERE seq = :seq
 UNION ALL SELECT output FROM instances WHERE seq = :seq
 UNION ALL SELECT custom_status FROM instances WHERE seq = :seq
 UNION ALL SELECT failure FROM instances WHERE seq = :seq
-UNION ALL SELECT chunk FROM histories WHERE instance = :seq
+UNION ALL SELECT plain(chunk) FROM histories WHERE instance = :seq
 UNION ALL SELECT event FROM messages WHERE instance = :seq
 UNION ALL SELECT event FROM alarms WHERE instance = :seq
 UNION ALL SELECT request FROM activities WHERE instance = :seq;
@@ -346,7 +347,8 @@ SELECT 'instance', seq, input FROM instances WHERE instr(input, :text) > 0
 UNION ALL SELECT 'instance', seq, output FROM instances WHERE instr(output, :text) > 0
 UNION ALL SELECT 'instance', seq, custom_status FROM instances WHERE instr(custom_status, :text) > 0
 UNION ALL SELECT 'instance', seq, failure FROM instances WHERE instr(failure, :mark) > 0
-UNION ALL SELECT 'instance', instance, chunk FROM histories WHERE instr(chunk, :mark) > 0
+UNION ALL SELECT 'instance', instance, plain(chunk) FROM histories
+  WHERE instr(plain(chunk), :mark) > 0
 UNION ALL SELECT 'instance', instance, event FROM messages WHERE instr(event, :mark) > 0
 UNION ALL SELECT iif(instance IS NULL, 'signal', 'instance'), coalesce(instance, seq), event
   FROM alarms WHERE instr(event, :mark) > 0

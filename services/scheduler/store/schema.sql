@@ -59,7 +59,7 @@ WHEN new.status <> old.status BEGIN
 END;
 
 -- What each turn added, as bytes of an OrchestratorRequest that holds pastEvents and nothing else:
--- the history of a work item is these, joined.
+-- the history of a work item is these, joined. Larger ones are deflated; `plain` gives the bytes.
 CREATE TABLE histories (
   instance INTEGER NOT NULL,
   turn INTEGER NOT NULL,

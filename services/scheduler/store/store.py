@@ -13,6 +13,7 @@ from typing import Any, Final
 from services.scheduler.engine.effects import Ending
 from services.scheduler.engine.protos import pb, text_of
 from services.scheduler.engine.status import Status
+from services.scheduler.store.packing import packed
 from services.scheduler.store.recent import RecentActivities
 from services.scheduler.store.references import Condemned, Holder, References
 from services.scheduler.store.rows import (
@@ -221,7 +222,7 @@ class Store(Tables):
 
     def append_history(self, seq: int, turn: int, events: int, chunk: bytes) -> None:
         """What a turn has added."""
-        self._execute(SQL["append_history"], (seq, turn, events, chunk))
+        self._execute(SQL["append_history"], (seq, turn, events, packed(chunk)))
         self.references.hold(Holder.INSTANCE, seq, chunk)
 
     def load_history(self, seq: int) -> list[tuple[int, int, bytes]]:
