@@ -11,8 +11,8 @@ import pytest
 from scripts.local_stack import LocalStack
 from tests.e2e.conftest import CommandLine, StackMaker
 from tests.e2e.histories import HISTORY_BYTES_MAX, history_bytes
-from tests.e2e.processes import wait_until
-from tests.e2e.schedulers import hub_of
+from tests.e2e.processes import end, wait_until
+from tests.e2e.schedulers import hub_of, kill_and_start
 from tests.e2e.test_submit import expected_books
 
 OrdersFile = Callable[..., Path]
@@ -182,3 +182,30 @@ def test_the_longest_id_has_room_for_the_parts_below(client: CommandLine, tmp_pa
     ran = client("submit", path, "--batch-size", 1, "--instance-id", "d" * 80, "--json")
     assert ran.code == 0, ran.err
     assert ran.document["batches"] == ORDERS
+
+
+def test_a_tree_survives_the_death_of_a_worker_and_of_the_scheduler(
+    new_stack: StackMaker, tmp_path: Path
+) -> None:
+    with new_stack(workers=2, PROCESSING_MS="5") as torn:
+        client = CommandLine(torn.environment)
+        path = tmp_path / "torn.csv"
+        path.write_text(client("generate", ORDERS, "--seed", 12).out)
+        instance_id = client("submit", path, "--batch-size", 2, "--no-wait").out.strip()
+        wait_until(lambda: done_of(client, instance_id) > 100)
+        end(torn.process("worker-1"))
+        kill_and_start(torn)
+        torn.start_worker(1)
+        ran = client("wait", instance_id, "--json")
+        assert ran.code == 0, ran.err
+        statuses, revenue = expected_books(path.read_text())
+        assert ran.document["batches"] == ORDERS // 2
+        assert (ran.document["by_status"], ran.document["revenue"]) == (statuses, revenue)
+        rows = client("results", instance_id, "--json").document
+        assert len({row["order_id"] for row in rows}) == len(rows) == ORDERS
+
+
+def done_of(client: CommandLine, instance_id: str) -> int:
+    document = client("status", instance_id, "--json").document
+    done: int = document.get("progress", {"orders_done": ORDERS})["orders_done"]
+    return done
