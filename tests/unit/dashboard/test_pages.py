@@ -236,3 +236,32 @@ def test_an_entity_that_only_waits_is_listed() -> None:
     assert scheduler.ask("/hubs/default/entities").status_code == 200
     [asked] = [one for one in scheduler.asked if one.path == "/entities/query"]
     assert json.loads(asked.body)["filter"] == {"includeTransient": True}
+
+
+@pytest.mark.parametrize(("size", "says"), [(2048, "2,048 bytes"), (None, "where it is missing")])
+def test_a_state_in_the_payload_store_is_a_token_with_a_way_to_what_it_stands_for(
+    size: int | None, says: str
+) -> None:
+    token = f"file:v1:{'0a' * 32}"
+    entity = {
+        "instanceId": "@cell@a",
+        "name": "cell",
+        "key": "a",
+        "lastModifiedAt": "2026-03-01T12:00:00.000000Z",
+        "backlogQueueSize": 0,
+        "lockedBy": None,
+        "stateBytes": len(token),
+        "state": token,
+        "stored": {"state": size},
+        "queue": [],
+    }
+    scheduler = Scheduler({"/entities/%40cell%40a": entity, "": {"taskHubs": [HUB]}})
+    text = scheduler.ask("/hubs/default/entities/%40cell%40a").text
+    assert token in text
+    assert says in text
+    link = f"/hubs/default/api/payloads/file%3Av1%3A{'0a' * 32}"
+    assert (link in text) is (size is not None)
+    without = entity | {"state": "7"}
+    del without["stored"]
+    scheduler = Scheduler({"/entities/%40cell%40a": without, "": {"taskHubs": [HUB]}})
+    assert "payload store" not in scheduler.ask("/hubs/default/entities/%40cell%40a").text

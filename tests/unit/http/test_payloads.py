@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.scheduler.engine.protos import StringValue, pb
+from services.scheduler.http import replies
 from services.scheduler.http.payloads import SHOWN_BYTES_MAX
 from services.scheduler.http.routes import application
 from services.shared.payload_files import token_of
@@ -32,12 +33,16 @@ async def served(folder: Path) -> AsyncIterator[tuple[Yard, httpx.AsyncClient]]:
 
 
 async def payload(client: httpx.AsyncClient, token: str, **headers: str) -> httpx.Response:
-    return await client.get(f"/v1/taskhubs/payloads/{token}", headers=headers)
+    answer = await client.get(f"/v1/taskhubs/payloads/{token}", headers=headers)
+    if answer.status_code == 200:
+        replies.StoredPayloadContent.model_validate_json(answer.content)
+    return answer
 
 
 async def payloads(client: httpx.AsyncClient) -> Any:
     answer = await client.get(f"{ORCHESTRATIONS}/a/payloads")
     assert answer.status_code == 200
+    replies.Payloads.model_validate_json(answer.content)
     return answer.json()
 
 
@@ -182,13 +187,18 @@ async def test_lists_histories_and_heads_show_tokens_with_their_sizes(tmp_path: 
         listed = await client.post(
             f"{ORCHESTRATIONS}/query", json={"fields": ["input", "output", "customStatus"]}
         )
+        replies.OrchestrationList.model_validate_json(listed.content)
         (row,) = listed.json()["orchestrations"]
         assert (row["input"], row["output"]) == (token, output)
         assert row["stored"] == {"input": BYTES, "output": 10}
-        detail = (await client.get(f"{ORCHESTRATIONS}/a")).json()
+        head = await client.get(f"{ORCHESTRATIONS}/a")
+        replies.OrchestrationDetail.model_validate_json(head.content)
+        detail = head.json()
         assert detail["stored"] == {"input": BYTES, "output": 10}
         path = f"{ORCHESTRATIONS}/a/executions/{detail['executionId']}/history"
-        events = (await client.get(path)).json()["events"]
+        page = await client.get(path)
+        replies.HistoryPage.model_validate_json(page.content)
+        events = page.json()["events"]
         stored = {name: size for event in events for name, size in event.get("stored", {}).items()}
         assert stored["executionStarted.input"] == BYTES
         assert 10 in stored.values()
@@ -216,9 +226,12 @@ async def test_an_entitys_state_shows_its_token_with_its_size(tmp_path: Path) ->
             entity = type(row.entity)(entity_id="@e@k", state=token)
             parts.entities.save_entity(row.seq, entity, here.now())
         await hub.hub.durable()
-        shown = (await client.get("/v1/taskhubs/entities/@e@k")).json()
+        one = await client.get("/v1/taskhubs/entities/@e@k")
+        replies.EntityDetail.model_validate_json(one.content)
+        shown = one.json()
         assert (shown["state"], shown["stored"]) == (token, {"state": BYTES})
         listed = await client.post("/v1/taskhubs/entities/query", json={"fields": ["state"]})
+        replies.EntityList.model_validate_json(listed.content)
         assert listed.json()["entities"][0]["stored"] == {"state": BYTES}
         assert (await payload(client, token)).json()["content"] == CONTENT
 
