@@ -3,6 +3,7 @@
 import hashlib
 import re
 import sqlite3
+import zlib
 
 from services.shared.payload_files import token_of
 
@@ -27,8 +28,17 @@ def named(connection: sqlite3.Connection) -> set[bytes]:
         for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - of its own schema
         for value in row
         if isinstance(value, str | bytes)
-        for digits in TOKENS.findall(value.encode() if isinstance(value, str) else value)
+        for digits in TOKENS.findall(_plain(value))
     }
+
+
+def _plain(value: str | bytes) -> bytes:
+    """What is stored, also where it is stored deflated."""
+    stored = value.encode() if isinstance(value, str) else value
+    try:
+        return zlib.decompress(stored)
+    except zlib.error:
+        return stored
 
 
 def held(connection: sqlite3.Connection) -> set[bytes]:

@@ -138,6 +138,17 @@ def test_an_instance_that_goes_on_as_new_holds_what_it_still_has(
     assert held(writer) == named(writer) == kept
 
 
+def test_a_history_that_is_deflated_names_what_it_did(
+    store: Store, writer: sqlite3.Connection
+) -> None:
+    seq = store.add_instance(given.started(), NOW, None)
+    store.append_history(seq, 0, 40, history_chunk([given.raised("e" * 50)] * 40 + [raised()]))
+    (stored,) = writer.execute("SELECT chunk FROM histories").fetchone()
+    assert token(LARGE).encode() not in stored
+    store.references.count_again(seq)
+    assert held(writer) == named(writer) == {digest(LARGE)}
+
+
 def test_a_rolled_back_use_case_holds_nothing(store: Store, writer: sqlite3.Connection) -> None:
     seq = store.add_instance(given.started(), NOW, None)
     writer.execute("BEGIN")
