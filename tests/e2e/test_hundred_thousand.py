@@ -142,7 +142,7 @@ def test_no_history_grows_beyond_a_mebibyte(crowd: LocalStack, finished: Finishe
 
 
 def test_nobody_holds_much(
-    crowd: LocalStack, finished: Finished, record_property: Callable[[str, object], None]
+    crowd: LocalStack, finished: Finished, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     peaks = {
         "client": finished.rss_mib,
@@ -150,7 +150,7 @@ def test_nobody_holds_much(
         "worker-1": peak_rss_mib(crowd, "worker-1"),
         "worker-2": peak_rss_mib(crowd, "worker-2"),
     }
-    record_property("peak_rss_mib", peaks)
+    record_testsuite_property("peak_rss_mib", peaks)
     assert {
         name: peak for name, peak in peaks.items() if peak > RSS_MIB_MAX[name.partition("-")[0]]
     } == {}
