@@ -18,7 +18,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "LOG_FORMAT": "console",
     "SCHEDULER_RETENTION_DAYS": "30",
     "DTS_USE_DYNAMIC_TASK_HUBS": "0",
-    "WORKER_ACTIVITIES_MAX": "8",
+    "WORKER_ACTIVITIES_MAX": "32",
     "WORKER_ORCHESTRATIONS_MAX": "4",
 }
 _READY: Final = r"^ready: (?P<port>\d+)$"

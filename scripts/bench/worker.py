@@ -15,7 +15,8 @@ from durabletask.worker import ConcurrencyOptions
 from scripts.bench.programs import register
 from services.shared.environment import Environment
 from services.shared.logs import configure_logging
-from services.worker.app import new_worker
+from services.worker.app import new_worker, open_payload_store
+from services.worker.loop import use_worker_loop
 from services.worker.settings import WorkerSettings
 from services.worker.state import StateKeeper
 
@@ -53,7 +54,8 @@ def _ours(address: str) -> DurableTaskSchedulerWorker:
     settings = WorkerSettings.read(Environment.of_process())
     configure_logging(level=settings.log_level, style=settings.log_format)
     keeper = StateKeeper(None, scheduler=address)
-    worker = new_worker(settings, keeper)
+    use_worker_loop()
+    worker = new_worker(settings, keeper, open_payload_store(settings.payloads))
     register(worker, keeper.counted)
     worker.use_work_item_filters()
     return worker

@@ -23,6 +23,7 @@ from services.shared.sdk import (
 )
 from services.shared.signals import StopSignals
 from services.worker.activities import OrderProcessor
+from services.worker.loop import use_worker_loop
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
 from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
@@ -50,12 +51,13 @@ def run(settings: WorkerSettings) -> int:
     store cannot be used.
     """
     signals = StopSignals()
-    payloads = _open_payload_store(settings.payloads)
+    payloads = open_payload_store(settings.payloads)
     scheduler = f"{settings.connection.endpoint} (task hub {settings.connection.taskhub})"
     keeper = StateKeeper(settings.state_file, scheduler=scheduler)
     keeper.start()
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
+    use_worker_loop()
     worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
@@ -88,7 +90,8 @@ def _wait_for_scheduler(
             pause = min(2 * pause, _RETRY_SECONDS_MAX)
 
 
-def _open_payload_store(settings: PayloadSettings) -> WorkerPayloadStore | None:
+def open_payload_store(settings: PayloadSettings) -> WorkerPayloadStore | None:
+    """The store that the settings name, if any; raises `PayloadStoreError`."""
     place = place_of(settings)
     if place is None:
         log.info("no payload store: payloads of at most 1 MiB, in place")

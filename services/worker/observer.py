@@ -1,4 +1,4 @@
-"""Watches the calls that make a worker's connection, because the SDK shows no connection state."""
+"""Watches the call that is a worker's connection, because the SDK shows no connection state."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,30 +10,16 @@ from services.worker.state import StateKeeper
 _GET_WORK_ITEMS: Final = "/GetWorkItems"
 
 
-class LinkObserver(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
-    grpc.UnaryStreamClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
-):
+class LinkObserver(grpc.UnaryStreamClientInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
     """Tells `keeper` when the stream of work items opens and ends.
 
     The SDK calls `Hello` and opens the stream only when that was answered, so an open stream is a
-    connection; the initial metadata is no sign, as many servers send it with the first item.
+    connection; the initial metadata is no sign, as many servers send it with the first item. Other
+    calls pass it by: an interceptor costs each of them a twentieth of what it takes in all.
     """
 
     def __init__(self, keeper: StateKeeper) -> None:
         self._keeper = keeper
-
-    def intercept_unary_unary(
-        self,
-        continuation: Callable[[grpc.ClientCallDetails, Any], Any],
-        client_call_details: grpc.ClientCallDetails,
-        request: Any,  # noqa: ANN401 - gRPC's signature
-    ) -> Any:  # noqa: ANN401 - gRPC's signature
-        """Passes the call on; a refused `Hello` ends the connection."""
-        call = continuation(client_call_details, request)
-        if _method(client_call_details).endswith("/Hello") and call.exception() is not None:
-            self._keeper.disconnected()
-        return call
 
     def intercept_unary_stream(
         self,

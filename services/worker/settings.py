@@ -52,7 +52,7 @@ class WorkerSettings:
                 failure_rate=environment.rate("FAILURE_RATE", 0.1),
                 transient_failure_rate=environment.rate("TRANSIENT_FAILURE_RATE", 0.05),
             ),
-            activities_max=environment.integer("WORKER_ACTIVITIES_MAX", 8, minimum=1, maximum=256),
+            activities_max=environment.integer("WORKER_ACTIVITIES_MAX", 32, minimum=1, maximum=256),
             orchestrations_max=environment.integer(
                 "WORKER_ORCHESTRATIONS_MAX", 4, minimum=1, maximum=64
             ),
