@@ -25,23 +25,23 @@ _ANSWERS: Final = frozenset(
 )
 # A few results are not worth waiting for: a chain of steps beside a long task must not be slowed.
 _MANY: Final = 8
-# An instance whose turns are short spends a third of its time on replays at most,
-_TIMES: Final = 2.0
-# the first of many results waits for others as long as the replay for it alone would take,
-_TIMES_FIRST: Final = 1.0
-# and none waits longer than a person would notice.
+# The first of many waits for the others some replays long: most of a batch comes together, and a
+# turn in the middle of it replays half the batch for nothing. It also bounds what replays take of
+# an instance's time, to a fourth;
+_TIMES: Final = 3.0
+# but none waits longer than a person would notice.
 _SECONDS_MAX: Final = 0.5
 
 
 @dataclass(slots=True)
 class _Pace:
-    """One instance, in a turn (`not_before` is None) or after one."""
+    """One instance, in a turn or after one."""
 
+    in_turn: bool = True
     missing: int = 0
     answers: int = 0
     urgent: bool = False
     seconds: float = 0.0
-    not_before: float | None = None
     timer: asyncio.TimerHandle | None = None
 
 
@@ -69,7 +69,7 @@ class Pacing:
         due = pace.urgent or inbox > pace.answers or not 0 < pace.answers < waits_for
         pace.missing = waits_for - pace.answers
         pace.seconds = seconds
-        pace.not_before = _now() + min(seconds * _TIMES, _SECONDS_MAX)
+        pace.in_turn = False
         self._paces[seq] = pace
         if not due:
             self._set(seq, pace)
@@ -81,8 +81,8 @@ class Pacing:
         if pace is None:
             return True
         urgent = any(event.WhichOneof("eventType") not in _ANSWERS for event in arrived)
-        if pace.not_before is None:
-            # It is in a turn: `ended` will say.
+        if pace.in_turn:
+            # `ended` will say.
             pace.answers += len(arrived)
             pace.urgent |= urgent
             return True
@@ -105,15 +105,10 @@ class Pacing:
             self.forget(seq)
 
     def _set(self, seq: int, pace: _Pace) -> None:
-        if pace.timer is None and pace.not_before is not None:
-            first = _now() + min(pace.seconds * _TIMES_FIRST, _SECONDS_MAX)
-            due = max(pace.not_before, first)
-            pace.timer = asyncio.get_running_loop().call_at(due, self._ring, seq)
+        if pace.timer is None:
+            seconds = min(pace.seconds * _TIMES, _SECONDS_MAX)
+            pace.timer = asyncio.get_running_loop().call_later(seconds, self._ring, seq)
 
     def _ring(self, seq: int) -> None:
         self.forget(seq)
         self._wake(seq)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
