@@ -1,7 +1,8 @@
-"""A worker of the bench: `python -m scripts.bench.worker ADDRESS sdk|ours|POOL`.
+"""A worker of the bench: `python -m scripts.bench.worker ADDRESS sdk|ours|storeless|POOL`.
 
-`sdk` is the SDK's worker with its own defaults, `ours` has the options of services/worker, and a
-number is the SDK's with so many threads and no more activities than that at once.
+`sdk` is the SDK's worker with its own defaults, `ours` has the options of services/worker,
+`storeless` the same but for the payload store, and a number is the SDK's with so many threads and
+no more activities than that at once.
 """
 
 import signal
@@ -22,12 +23,17 @@ from services.worker.state import StateKeeper
 
 SDK: Final = "sdk"
 OURS: Final = "ours"
+STORELESS: Final = "storeless"
 
 
 def main() -> int:
     """Works until SIGTERM, which ends it at once: nothing that it holds is of any value."""
     address, options = sys.argv[1:]
-    worker = _ours(address) if options == OURS else _of_the_sdk(address, options)
+    worker = (
+        _ours(address, with_store=options == OURS)
+        if options in {OURS, STORELESS}
+        else _of_the_sdk(address, options)
+    )
     worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     signal.pause()
     return 0
@@ -50,12 +56,13 @@ def _of_the_sdk(address: str, options: str) -> DurableTaskSchedulerWorker:
     return worker
 
 
-def _ours(address: str) -> DurableTaskSchedulerWorker:
+def _ours(address: str, *, with_store: bool) -> DurableTaskSchedulerWorker:
     settings = WorkerSettings.read(Environment.of_process())
     configure_logging(level=settings.log_level, style=settings.log_format)
     keeper = StateKeeper(None, scheduler=address)
     use_worker_loop()
-    worker = new_worker(settings, keeper, open_payload_store(settings.payloads))
+    payloads = open_payload_store(settings.payloads) if with_store else None
+    worker = new_worker(settings, keeper, payloads)
     register(worker, keeper.counted)
     worker.use_work_item_filters()
     return worker
