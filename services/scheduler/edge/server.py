@@ -65,7 +65,8 @@ class ServerCall:
             if event.batch_operations[0].cancelled():
                 self._post(act)
 
-        self._call.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), closed)
+        close = cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)
+        _start(self._post, self._call, (close,), closed)
 
     def reply(self, message: bytes) -> None:
         """Ends a call with its one response."""
@@ -120,7 +121,7 @@ class ServerCall:
         if not self._is_watched:
             # Every call must be asked once whether it was closed.
             operations = (*operations, cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
-        self._call.start_server_batch(operations, _ignore)
+        _start(self._post, self._call, operations, _ignore)
 
 
 class _Stream:
@@ -137,7 +138,7 @@ class _Stream:
         self._is_lost = False
         self._flushed: list[asyncio.Future[None]] = []
         operation = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
-        call.start_server_batch((operation,), self._sent)
+        _start(post, call, (operation,), self._sent)
 
     def put(self, item: Any) -> None:  # noqa: ANN401 - bytes, or a SendStatusFromServerOperation
         with self._lock:
@@ -160,7 +161,7 @@ class _Stream:
     def _send(self, item: Any, flags: int) -> None:  # noqa: ANN401 - as in `put`
         is_message = isinstance(item, bytes)
         operation = cygrpc.SendMessageOperation(item, flags) if is_message else item
-        self._call.start_server_batch((operation,), self._sent)
+        _start(self._post, self._call, (operation,), self._sent)
 
     def _sent(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
         """On the poller's thread: the next one, if there is one."""
@@ -191,6 +192,8 @@ class Post:
         self._loop = loop
         self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_awake = False
+        # The queue is shut down: an operation that is begun after that ends the process.
+        self.is_closed = False
 
     def __call__(self, act: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401 - any
         """Has the loop do something, after what it was handed before."""
@@ -221,6 +224,10 @@ class GrpcServer:
         self._server = cygrpc.Server(tuple(options), False)  # noqa: FBT003 - its own signature: no xDS
         self._server.register_completion_queue(self._queue)
         self._stopped = asyncio.Event()
+        # Held by the poller while it is at an event: the loop ends things only between two of them.
+        self._handling = threading.Lock()
+        # gRPC raises where another call is asked for.
+        self._is_stopping = False
         # A daemon: a process that ends by an error is not kept alive by what it served.
         self._poller = threading.Thread(target=self._poll, name="grpc", daemon=True)
 
@@ -242,32 +249,39 @@ class GrpcServer:
 
     async def stop(self, grace: float) -> None:
         """Takes no more calls, and cancels those that have not ended after `grace` seconds."""
-        self._server.shutdown(self._queue, self._on_shutdown)
+        with self._handling:
+            self._is_stopping = True
+            self._server.shutdown(self._queue, self._on_shutdown)
         try:
             await asyncio.wait_for(self._stopped.wait(), grace)
         except TimeoutError:
             self._server.cancel_all_calls()
             await self._stopped.wait()
         self._server.destroy()
-        self._queue.shutdown()
+        with self._handling:
+            self._post.is_closed = True
+            self._queue.shutdown()
         await self._loop.run_in_executor(None, self._poller.join)
 
     # The poller's thread
 
     def _poll(self) -> None:
-        try:
-            while True:
-                event = self._queue.poll()
-                if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-                    return
-                event.tag(event)
-                # What it refers to must not outlive it until the next one comes.
-                del event
-        except Exception as error:  # noqa: BLE001 - nothing is served any more, whatever it was
-            self._post(_reraise, error)
+        while True:
+            event = self._queue.poll()
+            if event.completion_type == cygrpc.CompletionType.queue_shutdown:
+                return
+            try:
+                with self._handling:
+                    event.tag(event)
+            except Exception as error:  # noqa: BLE001 - the loop is told, whatever it was
+                # The poller goes on: without it no stop would ever end.
+                self._post(_reraise, error)
+            # What it refers to must not outlive it until the next one comes.
+            del event
 
     def _request_call(self) -> None:
-        self._server.request_call(self._queue, self._queue, self._on_call)
+        if not self._is_stopping:
+            self._server.request_call(self._queue, self._queue, self._on_call)
 
     def _on_call(self, event: Any) -> None:  # noqa: ANN401 - a RequestCallEvent
         if not event.success:
@@ -284,10 +298,22 @@ class GrpcServer:
             call.message = message
             self._post(self._take, call)
 
-        event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), received)
+        receive = cygrpc.ReceiveMessageOperation(_NO_FLAGS)
+        _start(self._post, event.call, (receive,), received)
 
     def _on_shutdown(self, _event: Any) -> None:  # noqa: ANN401 - a ServerShutdownEvent
         self._post(self._stopped.set)
+
+
+def _start(
+    post: Post,
+    call: Any,  # noqa: ANN401 - a cygrpc.Call
+    operations: tuple[Any, ...],
+    tag: Callable[[Any], None],
+) -> None:
+    """Begins operations; they are lost without a word once the server has stopped."""
+    if not post.is_closed:
+        call.start_server_batch(operations, tag)
 
 
 def _ignore(_event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent

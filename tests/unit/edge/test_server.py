@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -11,66 +10,11 @@ import pytest
 
 from services.scheduler.edge.server import GrpcServer, ServerCall
 from tests.store.loops import on_a_loop
+from tests.unit.edge.served import OPTIONS, SECONDS, drained, served
 
-OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 100_000))
 # What a stream holds that nobody reads: gRPC's windows are smaller.
 MANY = 200
 CHUNK = b"x" * 1_000_000
-SECONDS = 30.0
-
-
-class Served:
-    """A server, a channel to it, and what is done with its calls."""
-
-    def __init__(self, server: GrpcServer, channel: Any, port: int) -> None:
-        # Its stubs ask for serializers; bytes need none.
-        self.channel = channel
-        self.port = port
-        self._server: GrpcServer | None = server
-
-    async def stop(self, grace: float) -> None:
-        """Stops the server, once."""
-        if self._server is not None:
-            server, self._server = self._server, None
-            await server.stop(grace)
-
-    async def unary(self, message: bytes = b"", **kwargs: Any) -> Any:
-        """Calls, on a thread, and gives the response or the error."""
-        return await asyncio.to_thread(self._outcome, self.channel.unary_unary, message, kwargs)
-
-    async def stream(self, message: bytes = b"", **kwargs: Any) -> Any:
-        """The same for a stream: all of its responses, and how it ended."""
-        return await asyncio.to_thread(self._read, message, kwargs)
-
-    @staticmethod
-    def _outcome(make: Callable[..., Any], message: bytes, kwargs: dict[str, Any]) -> Any:
-        try:
-            return make("/test/call")(message, timeout=SECONDS, **kwargs)
-        except grpc.RpcError as error:
-            return error
-
-    def _read(self, message: bytes, kwargs: dict[str, Any]) -> tuple[list[bytes], grpc.StatusCode]:
-        call = self.channel.unary_stream("/test/call")(message, timeout=SECONDS, **kwargs)
-        return _drained(call), call.code()
-
-
-def _drained(call: Iterator[bytes]) -> list[bytes]:
-    found: list[bytes] = []
-    with suppress(grpc.RpcError):
-        found.extend(call)
-    return found
-
-
-@asynccontextmanager
-async def served(take: Callable[[ServerCall], None]) -> AsyncIterator[Served]:
-    server = GrpcServer(take, OPTIONS)
-    port = server.listen("127.0.0.1:0")
-    server.start()
-    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        test = Served(server, channel, port)
-        yield test
-    await test.stop(0.0)
-    assert "grpc" not in {thread.name for thread in threading.enumerate()}
 
 
 @on_a_loop
@@ -205,7 +149,7 @@ async def test_flushed_waits_for_a_client_that_does_not_read() -> None:
             # An answer to another call: everything that was on its way has been done by then.
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(flushed), 0.2)
-            reading = asyncio.ensure_future(asyncio.to_thread(_drained, client))
+            reading = asyncio.ensure_future(asyncio.to_thread(drained, client))
             await asyncio.wait_for(flushed, SECONDS)
             calls[0].finish()
             assert len(await reading) == MANY - 1
@@ -319,38 +263,3 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
             other.listen(f"127.0.0.1:{test.port}")
         other.start()
         await other.stop(0.0)
-
-
-@on_a_loop
-async def test_a_stop_waits_for_calls_that_end_within_the_grace() -> None:
-    taken = asyncio.Event()
-    calls: list[ServerCall] = []
-
-    def take(call: ServerCall) -> None:
-        calls.append(call)
-        taken.set()
-
-    async with served(take) as test:
-        asked = asyncio.ensure_future(test.unary())
-        await asyncio.wait_for(taken.wait(), SECONDS)
-        stopping = asyncio.ensure_future(test.stop(SECONDS))
-        await asyncio.sleep(0)
-        calls[0].reply(b"well")
-        assert await asked == b"well"
-        await stopping
-
-
-@on_a_loop
-async def test_a_stop_cancels_what_is_left_after_the_grace() -> None:
-    cancelled, taken = asyncio.Event(), asyncio.Event()
-
-    def take(call: ServerCall) -> None:
-        call.when_cancelled(cancelled.set)
-        taken.set()
-
-    async with served(take) as test:
-        asked = asyncio.ensure_future(test.unary())
-        await asyncio.wait_for(taken.wait(), SECONDS)
-        await test.stop(0.05)
-        await asyncio.wait_for(cancelled.wait(), SECONDS)
-        assert isinstance(await asked, grpc.RpcError)

@@ -1,0 +1,70 @@
+"""A gRPC server in the test's own process, called by gRPC's own client."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import grpc
+
+from services.scheduler.edge.server import GrpcServer, ServerCall
+
+OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 100_000))
+SECONDS = 30.0
+
+
+class Served:
+    """A server, a channel to it, and what is done with its calls."""
+
+    def __init__(self, server: GrpcServer, channel: Any, port: int) -> None:
+        # Its stubs ask for serializers; bytes need none.
+        self.channel = channel
+        self.port = port
+        self._server: GrpcServer | None = server
+
+    async def stop(self, grace: float) -> None:
+        """Stops the server, once."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            await server.stop(grace)
+
+    async def unary(self, message: bytes = b"", **kwargs: Any) -> Any:
+        """Calls, on a thread, and gives the response or the error."""
+        return await asyncio.to_thread(self._outcome, self.channel.unary_unary, message, kwargs)
+
+    async def stream(self, message: bytes = b"", **kwargs: Any) -> Any:
+        """The same for a stream: all of its responses, and how it ended."""
+        return await asyncio.to_thread(self._read, message, kwargs)
+
+    @staticmethod
+    def _outcome(make: Callable[..., Any], message: bytes, kwargs: dict[str, Any]) -> Any:
+        try:
+            return make("/test/call")(message, timeout=SECONDS, **kwargs)
+        except grpc.RpcError as error:
+            return error
+
+    def _read(self, message: bytes, kwargs: dict[str, Any]) -> tuple[list[bytes], grpc.StatusCode]:
+        call = self.channel.unary_stream("/test/call")(message, timeout=SECONDS, **kwargs)
+        return drained(call), call.code()
+
+
+def drained(call: Iterator[bytes]) -> list[bytes]:
+    """What comes of a stream until it ends, well or not."""
+    found: list[bytes] = []
+    with suppress(grpc.RpcError):
+        found.extend(call)
+    return found
+
+
+@asynccontextmanager
+async def served(take: Callable[[ServerCall], None]) -> AsyncIterator[Served]:
+    """A server for the time of a test, stopped at its end."""
+    server = GrpcServer(take, OPTIONS)
+    port = server.listen("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        test = Served(server, channel, port)
+        yield test
+    await test.stop(0.0)
+    assert "grpc" not in {thread.name for thread in threading.enumerate()}
