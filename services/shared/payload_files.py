@@ -80,7 +80,10 @@ class PayloadFiles:
         """
         token = token_of(data)
         path = self.path(token)
-        if not (self._refresh(path) and _holds(path, data)):
+        if self._refresh(path) and _holds(path, data):
+            # Who has put it there may have died before its name was on disk.
+            _sync(path.parent)
+        else:
             self._put(path, data)
         return token
 

@@ -165,6 +165,22 @@ def test_another_upload_makes_a_payload_young_again(files: PayloadFiles) -> None
     assert files.path(token).stat().st_ino == written
 
 
+def test_a_payload_that_another_has_put_there_is_on_disk_before_its_token_is_given(
+    files: PayloadFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = files.path(files.write(DATA)).parent
+    synced = []
+    sync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    files.write(DATA)
+    assert synced == [folder.stat().st_ino]
+
+
 def test_only_an_old_payload_is_removed(files: PayloadFiles) -> None:
     token = files.write(DATA)
     an_hour_ago = datetime.now(UTC) - HOUR
