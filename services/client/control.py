@@ -37,12 +37,14 @@ _REQUESTS: Final[dict[str, tuple[Callable[..., None], str]]] = {
 
 
 def request(verb: str, instance_id: str, settings: ClientSettings) -> int:
-    """Sends one of `_REQUESTS`; `BadInputError` for an orchestration that has ended."""
+    """Sends one of `_REQUESTS`; `BadInputError` where there is nothing that it could change."""
     call, meaning = _REQUESTS[verb]
     messages = stderr_console()
     with open_session(settings, partial(say, messages)) as session:
         state = session.get(instance_id, payloads=False)
-        if is_final(state):
+        # Below one that is terminated some may run yet: of a termination that was interrupted.
+        is_again = verb == "terminate" and state.runtime_status is OrchestrationStatus.TERMINATED
+        if is_final(state) and not is_again:
             raise BadInputError(
                 f"{instance_id} is {state.runtime_status}: there is nothing to {verb}"
             )

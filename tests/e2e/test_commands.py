@@ -11,6 +11,7 @@ import pytest
 from scripts.local_stack import ROOT, LocalStack
 from tests.e2e.conftest import CommandLine, StackMaker
 from tests.e2e.processes import wait_until
+from tests.e2e.schedulers import hub_of
 
 OrdersFile = Callable[..., Path]
 
@@ -140,6 +141,21 @@ def test_terminate_reaches_the_children(new_stack: StackMaker, orders_file: Orde
         assert client("terminate", "ended").code == 0
         for instance_id in ("ended", "ended:0001"):
             assert client("wait", instance_id, "--timeout", 20).code == 1
+
+
+def test_what_a_terminated_one_has_started_can_still_be_terminated(
+    new_stack: StackMaker, orders_file: OrdersFile
+) -> None:
+    with new_stack(PROCESSING_MS="60000", WORKER_GRACE_SECONDS="0") as slow:
+        client = CommandLine(slow.environment)
+        client("submit", orders_file("left", 2), "--no-wait", "--instance-id", "left")
+        wait_until(lambda: client("status", "left:0001").code == 0)
+        with hub_of(slow) as hub:
+            hub.client.terminate_orchestration("left", recursive=False)
+        assert client("wait", "left", "--timeout", 20).code == 1
+        assert client("status", "left:0001", "--json").document["status"] != "TERMINATED"
+        assert client("terminate", "left").code == 0
+        assert client("wait", "left:0001", "--timeout", 20).code == 1
 
 
 def test_a_batch_that_takes_longer_than_half_a_minute_ends_like_any_other(

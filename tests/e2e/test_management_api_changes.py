@@ -132,6 +132,17 @@ def test_a_termination_has_its_output_and_takes_children_along_if_asked(api: Api
             change(api, child, "executionTerminated")
 
 
+def test_what_runs_below_one_that_is_terminated_can_still_be_ended(api: Api, hub: Hub) -> None:
+    child = hub.fresh()
+    root = api.start("parent_of_one", input=f'"{child}"')
+    until_there(api, hub, child)
+    assert change(api, root, "executionTerminated") == "TERMINATED"
+    assert api.refused("addHistory", root, body={"executionTerminated": {}})[0] == 409
+    assert api.status(child) in {"PENDING", "RUNNING"}
+    assert change(api, root, "executionTerminated", recurse=True) == "TERMINATED"
+    assert api.status(child) == "TERMINATED"
+
+
 def test_a_failed_instance_is_rewound_and_goes_on(api: Api, hub: Hub) -> None:
     name = hub.fresh()
     broken.add(name)

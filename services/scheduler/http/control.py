@@ -52,8 +52,12 @@ def resume(hub: Hub, instance_id: str, asked: Reason) -> None:
 
 
 def terminate(hub: Hub, instance_id: str, asked: Termination) -> Steps[None]:
-    """Ends it now. Over gRPC a missing one is no error; here there is a status to give."""
-    _check_unfinished(hub, instance_id)
+    """Ends it now. Over gRPC a missing one is no error; here there is a status to give.
+
+    Below one that is terminated some may run yet: of a termination that was interrupted.
+    """
+    if not asked.recurse or status_of(hub, instance_id) is not Status.TERMINATED:
+        _check_unfinished(hub, instance_id)
     return hub.terminate(
         pb.TerminateRequest(
             instanceId=instance_id, output=text(asked.output), recursive=asked.recurse
