@@ -24,6 +24,8 @@ from scripts.local_stack import (
     read_workers,
 )
 
+_SAMPLE: Final = ROOT / "orders" / "sample.csv"
+_BATCH_SIZE: Final = "10"
 _LOOK_SECONDS: Final = 0.05
 _PYTHON: Final = ".venv/bin/python"
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,9 +87,9 @@ def _unless_usual(port: int, usual: int) -> str:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--orders", type=Path, default=ROOT / "orders" / "sample.csv")
+    parser.add_argument("--orders", type=Path, default=_SAMPLE)
     parser.add_argument("--workers", default="2")
-    parser.add_argument("--batch-size", default="10")
+    parser.add_argument("--batch-size", default=_BATCH_SIZE)
     parser.add_argument("--keep", action="store_true")
     return parser.parse_args()
 
@@ -97,7 +99,7 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
     # Relative paths are the person's, not the checkout's.
     command = [sys.executable, "-m", "services.client", "submit"]
     command += [str(options.orders.absolute()), "--batch-size", str(options.batch_size)]
-    hints = {"CLIENT_INVOCATION": _invocation(stack, is_kept=options.keep)}
+    hints = {"CLIENT_INVOCATION": _invocation(stack, options)}
     with subprocess.Popen(command, cwd=ROOT, env=stack.environment | hints) as client:
         while client.poll() is None:
             if stopped := stack.stopped_parts():
@@ -108,12 +110,18 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
         return client.returncode
 
 
-def _invocation(stack: LocalStack, *, is_kept: bool) -> str:
+def _invocation(stack: LocalStack, options: argparse.Namespace) -> str:
     """What a person types to ask about the run; a stack that is gone answers nothing."""
     client = f"{_PYTHON} -m services.client"
-    if not is_kept:
-        # The same orders have the same ids, in another demo too.
-        return f"make demo KEEP=1, then {client}"
+    if not options.keep:
+        # The same orders in the same batches have the same ids, in another demo too.
+        orders = (
+            ""
+            if options.orders.absolute() == _SAMPLE
+            else f" ORDERS={shlex.quote(str(options.orders))}"
+        )
+        batch = "" if options.batch_size == _BATCH_SIZE else f" BATCH_SIZE={options.batch_size}"
+        return f"make demo KEEP=1{orders}{batch}, then {client}"
     store = stack.environment["PAYLOAD_STORE"]
     return f"ENDPOINT={stack.endpoint} PAYLOAD_STORE={shlex.quote(store)} {client}"
 

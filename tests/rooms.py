@@ -6,10 +6,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 _ENGINE: Final = "tests/compose/"
 _BROWSER: Final = "tests/browser/"
+_LARGE: Final = "tests/e2e/test_hundred_thousand"
 # Minutes of waiting, and nothing shared.
 _ALONE: Final = "tests/e2e/test_poison"
 # What takes longest begins, so that no process has it left when the others are done.
-_FIRST: Final = (_ENGINE, _BROWSER, _ALONE, "tests/simulation/")
+_FIRST: Final = (_ENGINE, _BROWSER, _LARGE, _ALONE, "tests/simulation/")
 
 
 def rank(nodeid: str) -> int:

@@ -52,7 +52,7 @@ class Noise:
             return "nothing was looked at"
         found = []
         if (width := Spread.of(self.spins).width) > _SPIN_WIDTH_MAX:
-            found.append(f"the same computation took up to {width:.0%} longer or shorter")
+            found.append(f"the time of the same computation varied by {width:.0%} of its median")
         if self.others and (most := max(self.others)) > _OTHERS_MAX:
             found.append(f"others used up to {most:.0%} of the machine")
         if not found:

@@ -29,7 +29,7 @@ class PayloadTooLargeError(BadRequestError):
     def __init__(self, what: str, size: int, limit: int) -> None:
         super().__init__(
             f"PayloadTooLarge: {what} has {size} bytes, the limit is {limit} bytes;"
-            " pass a reference to large data instead"
+            " a payload store (docs/payloads.md) keeps larger ones"
         )
 
 

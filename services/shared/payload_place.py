@@ -31,10 +31,14 @@ _IN_CONTAINER: Final = Path("/payloads")
 _CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
 # Which account, and what proves that it may be used: without, the account would be asked in vain.
 _NEEDED: Final = ({"accountname", "blobendpoint"}, {"accountkey", "sharedaccesssignature"})
+# An address or a home that was not understood, and no directory beside the checkout's own.
+_MISTYPED: Final = re.compile(r"^~|[:=]|\.(blob|core)\.")
 _SECRET: Final = re.compile(r"(?i)((?:AccountKey|SharedAccessSignature)=)[^;]*")
 _ALLOWED: Final = (
-    "none, a directory, an Azure Blob container (https://ACCOUNT.blob.core.windows.net/CONTAINER),"
-    " or a storage account's connection string with ;Container=CONTAINER at its end"
+    "it must be none, a directory (./ or / before a name with : or =), an Azure Blob container"
+    " (https://ACCOUNT.blob.core.windows.net/CONTAINER, where ACCOUNT is lower-case letters and"
+    " digits and CONTAINER 3 to 63 of those and single hyphens), or a storage account's connection"
+    " string with ;Container=CONTAINER at its end"
 )
 
 
@@ -121,7 +125,7 @@ def _place(text: str) -> Place:
         return _container_at(text)
     if ";" in text:
         return _container_of(text)
-    if "\0" in text:
+    if "\0" in text or (not text.startswith(("/", ".")) and _MISTYPED.search(text)):
         return None
     # From the checkout on, as `.env` itself: processes with other working directories share it.
     return _CHECKOUT / text

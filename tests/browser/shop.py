@@ -68,6 +68,10 @@ def hub_named(stack: LocalStack, name: str) -> Iterator[Hub]:
 def furnish_shop(hub: Hub) -> Shop:
     """Starts everything, and waits until all of it has come to where it stays."""
     shop, start = Shop(), hub.client.schedule_new_orchestration
+    # First: whoever holds the locks keeps everybody else waiting.
+    for key, amount in (("from", 10), ("to", 1), (HOSTILE, 5)):
+        hub.client.signal_entity(EntityInstanceId("account", key), "set", amount)
+    hub.client.signal_entity(EntityInstanceId("account", "texts"), "set", {"html": HOSTILE_IMAGE})
     start("ticks", input=TICKS, instance_id=shop.long)
     start("fails", input={"order": 7}, instance_id=shop.failed)
     start("retries", input=2, instance_id=shop.retried)
@@ -80,9 +84,6 @@ def furnish_shop(hub: Hub) -> Shop:
     start("quick", input="a text", instance_id=shop.tagged, version="2.1.0", tags=tags)
     given = {"note": HOSTILE + HOSTILE_IMAGE}
     start(HOSTILE, input=given, instance_id=shop.hostile, tags={HOSTILE: HOSTILE_IMAGE})
-    for key, amount in (("from", 10), ("to", 1), (HOSTILE, 5)):
-        hub.client.signal_entity(EntityInstanceId("account", key), "set", amount)
-    hub.client.signal_entity(EntityInstanceId("account", "texts"), "set", {"html": HOSTILE_IMAGE})
     ended = (shop.failed, shop.retried, shop.nested, shop.fanned, shop.large, shop.tagged)
     for instance_id in ended:
         hub.ended(instance_id)

@@ -70,7 +70,7 @@ def test_workers_stand_with_since_when_their_load_and_what_they_accept(page: Pag
     ours.locator("summary").click()
     expect(ours).to_contain_text("has_waiting_child")
     expect(ours).to_contain_text("wavers")
-    expect(rows.filter(has_text="of 8")).to_be_visible()
+    expect(rows.filter(has_text="of 32")).to_be_visible()
 
 
 def test_work_that_no_worker_accepts_is_shown_as_such(page: Page, hub: Hub) -> None:

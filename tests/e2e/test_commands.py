@@ -105,7 +105,7 @@ def test_list_shows_submissions_and_on_request_their_children(
 def test_a_suspended_run_waits_until_it_is_resumed(
     new_stack: StackMaker, orders_file: OrdersFile
 ) -> None:
-    with new_stack(PROCESSING_MS="3000") as stack:
+    with new_stack(PROCESSING_MS="3000", WORKER_ACTIVITIES_MAX="1") as stack:
         client = CommandLine(stack.environment)
         instance_id = client("submit", orders_file("pause", 9), "--no-wait").out.strip()
         refused = client("resume", instance_id)

@@ -74,6 +74,8 @@ def test_every_service_reads_the_same_place() -> None:
 def test_a_directory_is_named_from_the_root_or_from_the_checkout() -> None:
     assert place("/var/payloads") == Path("/var/payloads")
     assert place("data/large ones") == ROOT / "data" / "large ones"
+    assert place("/var/a:b=c") == Path("/var/a:b=c")
+    assert place("./a:b=c") == ROOT / "a:b=c"
 
 
 def test_a_blob_container_is_named_by_its_address() -> None:
@@ -114,6 +116,10 @@ def test_a_blob_container_is_named_by_a_connection_string_with_its_name() -> Non
         "AccountKey=c2VjcmV0;Container=orders",
         "AccountName=shop;Container=orders",
         "a\0b",
+        "~/payloads",
+        "s3:bucket",
+        "AccountName=x",
+        "shop.blob.core.windows.net/orders",
     ],
 )
 def test_anything_else_is_refused_with_what_is_allowed(text: str) -> None:

@@ -16,7 +16,9 @@ def test_others_are_told() -> None:
 
 def test_a_machine_that_computes_unevenly_is_told() -> None:
     noise = Noise(spins=[0.01, 0.01, 0.02])
-    assert noise.verdict.startswith("noisy: the same computation took up to 100% longer")
+    assert noise.verdict.startswith(
+        "noisy: the time of the same computation varied by 100% of its median"
+    )
 
 
 def test_what_others_used_is_what_is_not_ours() -> None:
