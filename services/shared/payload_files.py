@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -91,7 +92,7 @@ class PayloadFiles:
         """The payload of `token`; raises `PayloadMissingError` when it is missing or damaged."""
         path = self.path(token)
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except FileNotFoundError:
             raise PayloadMissingError(token, f"there is no file {path}") from None
         except OSError as error:
@@ -134,7 +135,10 @@ class PayloadFiles:
         path = self.path(token)
         try:
             with self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
-                if path.stat().st_mtime >= uploaded_before.timestamp():
+                found = path.lstat()
+                # Whatever else stands there is not ours, nor is what a link leads to.
+                is_ours = stat.S_ISREG(found.st_mode) and not path.parent.is_symlink()
+                if not is_ours or found.st_mtime >= uploaded_before.timestamp():
                     return False
                 path.unlink()
         except FileNotFoundError:
@@ -146,10 +150,15 @@ class PayloadFiles:
     def sweep(self, *, started_before: datetime) -> int:
         """Removes what writes that old have left unfinished; returns how many. Raises `OSError`."""
         removed = 0
+        partial = self._directory / _PARTIAL
+        if partial.is_symlink():
+            return 0  # what it leads to is not ours
         with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(self._directory / _PARTIAL):
+            for entry in os.scandir(partial):
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.stat().st_mtime < started_before.timestamp():
+                    is_ours = entry.is_file(follow_symlinks=False)
+                    age = entry.stat(follow_symlinks=False).st_mtime
+                    if is_ours and age < started_before.timestamp():
                         Path(entry.path).unlink()
                         removed += 1
         return removed
@@ -157,23 +166,26 @@ class PayloadFiles:
     def tokens(self) -> Iterator[str]:
         """The token of every payload in the directory, in no order; other files are passed over."""
         for folder in _names(self._directory):
-            if _FOLDER.fullmatch(folder):
+            # What a link leads to is not ours.
+            if _FOLDER.fullmatch(folder) and not (self._directory / folder).is_symlink():
                 for name in _names(self._directory / folder):
                     if _DIGEST.fullmatch(name) and name.startswith(folder):
                         yield _PREFIX + name
 
     def _stat(self, token: str) -> os.stat_result | None:
         try:
-            return self.path(token).stat()
+            found = self.path(token).lstat()
         except FileNotFoundError:
             return None
+        return found if stat.S_ISREG(found.st_mode) else None
 
     def _refresh(self, path: Path) -> bool:
         """Whether the file is there; from now on nobody removes it for a while."""
         with self._locked(fcntl.LOCK_SH):
             try:
                 os.utime(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):
+                # Of another user: a file of our own takes its place.
                 return False
         return True
 
@@ -215,9 +227,18 @@ class PayloadFiles:
 
 def _holds(path: Path, data: bytes) -> bool:
     try:
-        return path.stat().st_size == len(data) and path.read_bytes() == data
+        return path.stat().st_size == len(data) and _read(path) == data
     except OSError:
         return False
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a regular file; anything else is an error, and nothing is waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read()
 
 
 def _names(folder: Path) -> list[str]:

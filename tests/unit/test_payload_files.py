@@ -286,3 +286,78 @@ def test_a_write_that_finds_no_room_raises_and_leaves_nothing(files: PayloadFile
     assert caught.value.errno == errno.EFBIG
     assert list(files.tokens()) == []
     assert leftovers(files) == []
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder outside, with an old file of somebody else's in it."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+def put_old(path: Path, content: bytes = b"precious") -> Path:
+    path.write_bytes(content)
+    then = datetime.now(UTC).timestamp() - 7_200
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_links_lead_to_is_neither_listed_nor_removed(
+    files: PayloadFiles, elsewhere: Path
+) -> None:
+    files.prepare()
+    token = token_of(DATA)
+    path = files.path(token)
+    thesis = put_old(elsewhere / "thesis.doc")
+    theirs = put_old(elsewhere / path.name, DATA)
+    path.parent.symlink_to(elsewhere)
+    partial = files.directory / ".partial"
+    partial.rmdir()
+    partial.symlink_to(elsewhere)
+    now = datetime.now(UTC)
+    assert list(files.tokens()) == []
+    assert not files.remove(token, uploaded_before=now)
+    assert files.sweep(started_before=now) == 0
+    assert thesis.exists()
+    assert theirs.exists()
+
+
+def test_a_directory_that_is_a_link_itself_is_used_as_it_is(
+    files: PayloadFiles, elsewhere: Path
+) -> None:
+    files.directory.symlink_to(elsewhere)
+    token = files.write(DATA)
+    assert list(files.tokens()) == [token]
+    make_old(files, token)
+    assert files.remove(token, uploaded_before=datetime.now(UTC))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "link"])
+def test_what_is_no_file_is_told_and_never_waited_for(
+    files: PayloadFiles, elsewhere: Path, kind: str
+) -> None:
+    files.prepare()
+    token = token_of(DATA)
+    path = files.path(token)
+    path.parent.mkdir()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to(put_old(elsewhere / "theirs", DATA))
+    with pytest.raises(PayloadMissingError, match=token):
+        files.read(token)
+    assert files.size(token) is None
+    assert not files.remove(token, uploaded_before=datetime.now(UTC) + HOUR)
+    assert path.is_symlink() or path.exists()
+
+
+def test_odd_entries_among_the_unfinished_are_left(files: PayloadFiles) -> None:
+    files.prepare()
+    odd = files.directory / ".partial" / "odd"
+    odd.mkdir()
+    put_old(files.directory / ".partial" / "tmpabc")
+    assert files.sweep(started_before=datetime.now(UTC) + HOUR) == 1
+    assert leftovers(files) == ["odd"]
