@@ -9,7 +9,7 @@ from services.scheduler.hub.wire import events_in
 from services.scheduler.store.store import Store
 
 # Of all histories together; the rest is read from the disk again when its turn comes.
-CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+CACHE_BYTES_MAX: Final = 24 * 1024 * 1024
 # What an instance costs beside the bytes of its history.
 _OVERHEAD_BYTES: Final = 2_048
 
