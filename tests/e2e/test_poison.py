@@ -1,8 +1,9 @@
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from tests.conformance.raw_worker import (
 )
 from tests.e2e.conftest import StackMaker
 from tests.e2e.odd_worker import LARGE_PARTS, grows, runs_all
-from tests.e2e.schedulers import hub_of, kill_and_start, metric
+from tests.e2e.processes import wait_until
+from tests.e2e.schedulers import data_of, hub_of, kill_and_start, metric
 from tests.e2e.test_durability import notes_of, odd_worker
 
 # The delays between ten deliveries add up to 64 s: 0.5 s after the third, then twice as long each.
@@ -130,11 +132,19 @@ def test_what_ended_its_streams_is_delayed_longer_and_longer(new_stack: StackMak
             assert seconds_since(began) > least
 
 
+def deliveries_in(database: Path) -> int:
+    """What the row of the one open activity counts."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT deliveries FROM activities").fetchone()[0])
+
+
 def test_the_count_survives_the_scheduler(new_stack: StackMaker) -> None:
     with new_stack(workers=0) as stack:
         with hub_of(stack) as hub:
             start_activity(hub, "poison")
             lose(hub, "poison", 4)
+            # The stream is lost here before the scheduler has noticed and written it down.
+            wait_until(lambda: deliveries_in(data_of(stack) / "default.db") == 4)
         kill_and_start(stack)
         with hub_of(stack) as hub:
             lose(hub, "poison", 1)
