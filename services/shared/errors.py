@@ -4,6 +4,7 @@ A person reads their text as it stands, so each says what is wrong and what to d
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,13 @@ class SchedulerUnavailableError(Exception):
 
 class PayloadStoreError(Exception):
     """A large payload cannot be stored."""
+
+    @classmethod
+    def unusable(cls, where: object, why: str) -> Self:
+        """The whole store cannot be used: `where` is its place."""
+        return cls(
+            f"the payload store {where} cannot be used: {why}; PAYLOAD_STORE says where it is"
+        )
 
 
 class PayloadTooLargeError(PayloadStoreError):

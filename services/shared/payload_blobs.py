@@ -95,10 +95,7 @@ class BlobPlace:
         # A bad connection string is a ValueError, and so are AZURE_ variables that contradict.
         except (AzureError, OSError, ValueError) as error:
             where = f"{self._container.account_url or 'blob container'} {self._container.name}"
-            raise PayloadStoreError(
-                f"the payload store {where} cannot be used: {_first_line(error)};"
-                " PAYLOAD_STORE says where it is"
-            ) from error
+            raise PayloadStoreError.unusable(where, _first_line(error)) from error
 
 
 def _make(container: ContainerClient) -> None:

@@ -77,10 +77,7 @@ class DirectoryPlace:
         return TOKEN.fullmatch(value) is not None
 
     def _unusable(self, error: OSError) -> PayloadStoreError:
-        return PayloadStoreError(
-            f"the payload store {self._files.directory} cannot be used: {error.strerror or error};"
-            " PAYLOAD_STORE says where it is"
-        )
+        return PayloadStoreError.unusable(self._files.directory, error.strerror or str(error))
 
 
 class CachingPayloadStore(PayloadStore):

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from scripts.local_stack import ROOT
-from tests.e2e.processes import children_of, end, is_alive, wait_until
+from tests.e2e.processes import children_of, end, is_alive, started, wait_until
 
 # A bench starts its processes one after the other, beside all other tests.
 SECONDS_MAX = 120
@@ -43,15 +43,8 @@ def test_ctrl_c_while_tabs_are_open_leaves_nothing_behind(browser: Browser, tmp_
     log = tmp_path / "bench.log"
     # As soon as the second run is over the third begins, with tabs.
     arguments = ["--only", "tabs", "--only", "disk", "--rounds", "1000", "--watched", "500"]
-    with log.open("wb") as stream:
-        bench = subprocess.Popen(
-            [sys.executable, "-m", "scripts.bench", *arguments, "--directory", str(temporary)],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    command = [sys.executable, "-m", "scripts.bench", *arguments, "--directory", str(temporary)]
+    bench = started(command, log)
     try:
         wait_until(lambda: "round 1, 5 open" in log.read_text(), seconds=SECONDS_MAX)
         family = children_of(bench.pid)

@@ -8,6 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.bench.processes import descendants
+from scripts.local_stack import ROOT
+
 SECONDS_MAX = 30.0
 
 
@@ -35,16 +38,20 @@ def is_alive(pid: int) -> bool:
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process started, theirs included."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if parent == pid:
-                found += [int(entry.name), *children_of(int(entry.name))]
-    return found
+    return sorted(descendants(pid))
+
+
+def started(arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    """A program in a session of its own, as a terminal gives it; `log` gets all that it says."""
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            arguments,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

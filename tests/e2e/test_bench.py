@@ -12,9 +12,9 @@ import pytest
 
 from scripts.bench.rows import KEYS
 from scripts.local_stack import ROOT
-from tests.e2e.processes import children_of, end, is_alive, wait_until
+from tests.e2e.processes import children_of, end, is_alive, started, wait_until
 
-# A bench starts six processes, one after the other, beside all other tests.
+# A bench starts its processes one after the other, beside all other tests.
 SECONDS_MAX = 120
 TINY = {
     "rounds": 1, "orders": 40, "batch-size": 10, "many": 120, "few": 40, "single": 6, "naps": 8,
@@ -82,18 +82,8 @@ def test_a_bench_that_is_stopped_leaves_nothing_behind(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     log = tmp_path / "bench.log"
-    with log.open("wb") as stream:
-        bench = subprocess.Popen(
-            [
-                *command("--only", "worker-cpu", "--directory", str(temporary), output=tmp_path),
-                *("--rounds", "100000"),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    arguments = command("--only", "worker-cpu", "--directory", str(temporary), output=tmp_path)
+    bench = started([*arguments, "--rounds", "100000"], log)
     try:
         wait_until(lambda: "round 2" in log.read_text(), seconds=SECONDS_MAX)
         family = children_of(bench.pid)
@@ -111,14 +101,8 @@ def test_a_bench_that_is_stopped_leaves_nothing_behind(
 def test_a_server_that_ends_is_a_row_that_is_not_measured(tmp_path: Path) -> None:
     log = tmp_path / "bench.log"
     output = tmp_path / "results"
-    with log.open("wb") as stream:
-        bench = subprocess.Popen(
-            [*command("--only", "worker-cpu", output=output), "--rounds", "100000"],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stdout=stream,
-            stderr=stream,
-        )
+    arguments = command("--only", "worker-cpu", output=output)
+    bench = started([*arguments, "--rounds", "100000"], log)
     try:
         wait_until(lambda: "round 2" in log.read_text(), seconds=SECONDS_MAX)
         schedulers = [

@@ -56,19 +56,17 @@ async def resolved(files: PayloadFiles | None, texts: Mapping[str, str | None]) 
 
 
 def _found(files: PayloadFiles | None, token: str) -> Json:
-    content, problem = (None, _NOWHERE) if files is None else _read(files, token)
-    return {
-        "token": token,
-        "bytes": None if files is None else _size(files, token),
-        "file": None if files is None else str(files.path(token).absolute()),
-        "content": content,
-        "problem": problem,
-    }
-
-
-def _read(files: PayloadFiles, token: str) -> tuple[str | None, str | None]:
-    """The content, or why there is none to show."""
+    shown: Json = {"token": token, "bytes": None, "file": None, "content": None}
+    if files is None:
+        return shown | {"problem": _NOWHERE}
     size = _size(files, token)
+    content, problem = _read(files, token, size)
+    shown |= {"bytes": size, "file": str(files.path(token).absolute()), "content": content}
+    return shown | {"problem": problem}
+
+
+def _read(files: PayloadFiles, token: str, size: int | None) -> tuple[str | None, str | None]:
+    """The content, or why there is none to show; `size` is the file's."""
     if size is not None and size > SHOWN_BYTES_MAX:
         return None, f"it has {size:,} bytes, and up to {SHOWN_BYTES_MAX:,} are shown"
     try:
