@@ -1,40 +1,37 @@
 """Row 11: what five open tabs of the dashboard cost a run.
 
-Tabs of a browser without a window are all visible to themselves: each asks every two seconds, where
-a person's browser would silence four of the five. Browser, dashboard and scheduler share the
+They are tabs of one window, as in a person's browser: the one in front asks every two seconds and
+draws, those behind it know that nobody sees them. Browser, dashboard and scheduler share the
 machine, so that what is lost is mostly the browser's own; its share is told.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 import httpx
-from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
 
 from scripts.bench.errors import BenchError
-from scripts.bench.processes import cpu_seconds_of, descendants
+from scripts.bench.processes import cpu_seconds_of
 from scripts.bench.readings import Measured, Reading, Target
 from scripts.bench.rigs import Rig, Run, workers_of
 from scripts.bench.samples import Spread
 from scripts.bench.servers import server_of, stack_of
 from scripts.bench.session import Session
+from scripts.bench.window import Window, check_browser, window
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
 _WORKERS: Final = 2
 _TARGET: Final = Target(comparison="<=", bound=5.0)
 _WARM_UP: Final = 4  # parts of a run
-_OPEN_MS_MAX: Final = 30_000
+# The last one is in front.
 _VIEWS: Final = (
-    "/orchestrations",
     "/orchestrations?sub=1",
     "/orchestrations/{id}?tab=timeline",
     "/orchestrations/{id}?tab=history",
     "/workers",
+    "/orchestrations",
 )
 
 
@@ -48,39 +45,41 @@ class _Watched:
 
 def measure_tabs(session: Session) -> Measured:
     """By how many per cent fewer orders a second there are while the tabs are open."""
-    if not CHROMIUM.exists():
-        raise BenchError(f"there is no {CHROMIUM} to open tabs with")
+    check_browser()
     with ExitStack() as opened:
         stack = opened.enter_context(stack_of(session.new_folder("tabs"), dashboard=True))
         server = server_of(stack)
         workers = opened.enter_context(workers_of(server, session.folder / "tabs", _WORKERS))
         rig = Rig(name="tabs", server=server, workers=workers)
-        browser = opened.enter_context(_browser())
+        browser = opened.enter_context(window(session.folder / "tabs"))
         found = _alternate(session, rig, stack.dashboard, stack.process("dashboard").pid, browser)
     return _measured(found)
 
 
 def _alternate(
-    session: Session, rig: Rig, dashboard: str, dashboard_pid: int, browser: "_Browser"
+    session: Session, rig: Rig, dashboard: str, dashboard_pid: int, browser: Window
 ) -> list[_Watched]:
     sizes = session.sizes
     hub = f"{dashboard}/hubs/default"
 
     def run(views: tuple[str, ...], orders: int) -> _Watched:
-        with browser.tabs(hub, views, _newest(rig)) as tabs:
-            before = browser.cpu_seconds(), cpu_seconds_of([dashboard_pid])
-            ran = rig.run(
-                orders,
-                sizes.batch_size,
-                session.noise,
-                meanwhile=lambda: tabs.turn_to(_newest(rig)),
-            )
-            return _Watched(
-                run=ran,
-                browser_cpu=browser.cpu_seconds() - before[0],
-                dashboard_cpu=cpu_seconds_of([dashboard_pid]) - before[1],
-                tabs=len(views),
-            )
+        shown = _Shown(browser, hub, views)
+        shown.turn_to(_newest(rig))
+        before = browser.cpu_seconds(), cpu_seconds_of([dashboard_pid])
+        ran = rig.run(
+            orders,
+            sizes.batch_size,
+            session.noise,
+            meanwhile=lambda: shown.turn_to(_newest(rig)),
+        )
+        watched = _Watched(
+            run=ran,
+            browser_cpu=browser.cpu_seconds() - before[0],
+            dashboard_cpu=cpu_seconds_of([dashboard_pid]) - before[1],
+            tabs=browser.count,
+        )
+        browser.close_all()
+        return watched
 
     run((), max(1, sizes.watched // _WARM_UP))
     found = []
@@ -150,67 +149,26 @@ def _newest(rig: Rig) -> str:
     return quote(found[0]["instanceId"], safe="") if found else "none"
 
 
-class _Tabs:
-    """Open tabs, some of which show an instance."""
+class _Shown:
+    """The tabs of some views, of which some show an instance."""
 
-    def __init__(self, pages: dict[str, Page], hub: str, instance_id: str) -> None:
-        self._pages = pages
+    def __init__(self, browser: Window, hub: str, views: tuple[str, ...]) -> None:
+        self._browser = browser
         self._hub = hub
-        self._instance_id = instance_id
+        self._views = views
+        self._instance_id: str | None = None
 
     def turn_to(self, instance_id: str) -> None:
-        """Has those that show an instance show this one."""
-        if instance_id == self._instance_id:
+        """Opens them all; later, has those that show an instance show this one."""
+        before, self._instance_id = self._instance_id, instance_id
+        if instance_id == before:
             return
-        self._instance_id = instance_id
-        for view, page in self._pages.items():
-            if "{id}" in view:
-                _go(page, self._hub + view.format(id=instance_id))
-
-
-class _Browser:
-    """Chromium, and the processes that it is made of: those that began after `others`."""
-
-    def __init__(self, context: BrowserContext, others: set[int]) -> None:
-        self._context = context
-        self._others = others
-
-    def cpu_seconds(self) -> float:
-        """What all of them have used so far."""
-        return cpu_seconds_of(descendants(os.getpid()) - self._others)
-
-    @contextmanager
-    def tabs(self, hub: str, views: tuple[str, ...], instance_id: str) -> Iterator[_Tabs]:
-        """Opens a tab for each view, and closes them again."""
-        pages = {view: self._context.new_page() for view in views}
-        try:
-            for view, page in pages.items():
-                _go(page, hub + view.format(id=instance_id))
-                if page.evaluate("document.visibilityState") != "visible":
-                    raise BenchError("a tab is hidden: it would ask for nothing")
-            yield _Tabs(pages, hub, instance_id)
-        finally:
-            for page in pages.values():
-                page.close()
-
-
-def _go(page: Page, address: str) -> None:
-    answer = page.goto(address, wait_until="load", timeout=_OPEN_MS_MAX)
-    if answer is None or not answer.ok:
-        raise BenchError(f"{address} cannot be opened: {answer and answer.status}")
-
-
-@contextmanager
-def _browser() -> Iterator[_Browser]:
-    others = descendants(os.getpid())
-    # As root there is no sandbox to have, and a container's /dev/shm may be small.
-    flags = ["--no-sandbox", "--disable-dev-shm-usage"]
-    try:
-        with (
-            sync_playwright() as playwright,
-            playwright.chromium.launch(executable_path=CHROMIUM, args=flags) as chromium,
-            chromium.new_context() as context,
-        ):
-            yield _Browser(context, others)
-    except Error as error:
-        raise BenchError(f"the browser failed: {error.message}") from error
+        for view in self._views:
+            if before is not None and "{id}" in view:
+                self._browser.close(self._hub + view.format(id=before))
+        front = self._hub + self._views[-1] if self._views else ""
+        for view in self._views:
+            if before is None or "{id}" in view:
+                self._browser.open(self._hub + view.format(id=instance_id))
+        if before is not None and front:
+            self._browser.show(front)

@@ -118,6 +118,6 @@ def test_what_rows_share_fails_once_for_all_of_them() -> None:
 
 
 def test_without_a_browser_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.bench.tabs.CHROMIUM", Path("/nowhere/chromium"))
+    monkeypatch.setattr("scripts.bench.window.CHROMIUM", Path("/nowhere/chromium"))
     with pytest.raises(BenchError, match="there is no /nowhere/chromium to open tabs with"):
         measure_tabs(session_with({}))
