@@ -17,7 +17,7 @@ from scripts.bench.programs import register
 from services.shared.environment import Environment
 from services.shared.logs import configure_logging
 from services.worker.app import new_worker, open_payload_store
-from services.worker.loop import use_worker_loop
+from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.settings import WorkerSettings
 from services.worker.state import StateKeeper
 
@@ -61,6 +61,7 @@ def _ours(address: str, *, with_store: bool) -> DurableTaskSchedulerWorker:
     configure_logging(level=settings.log_level, style=settings.log_format)
     keeper = StateKeeper(None, scheduler=address)
     use_worker_loop()
+    collect_rarely()
     payloads = open_payload_store(settings.payloads) if with_store else None
     worker = new_worker(settings, keeper, payloads)
     register(worker, keeper.counted)

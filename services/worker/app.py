@@ -23,7 +23,7 @@ from services.shared.sdk import (
 )
 from services.shared.signals import StopSignals
 from services.worker.activities import OrderProcessor
-from services.worker.loop import use_worker_loop
+from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
 from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
@@ -58,6 +58,7 @@ def run(settings: WorkerSettings) -> int:
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
     use_worker_loop()
+    collect_rarely()
     worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy

@@ -2,6 +2,8 @@
 
 import asyncio
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -69,3 +71,21 @@ def test_items_come_in_their_order_whether_they_were_there_or_not() -> None:
         on_the_workers_loop(take())
         putting.result()
     assert found == list(range(1_000))
+
+
+def test_a_worker_looks_for_garbage_rarely_and_still_does() -> None:
+    program = """
+import gc
+import services.worker.app
+from services.worker.loop import collect_rarely
+
+collect_rarely()
+assert gc.get_freeze_count() > 10_000, gc.get_freeze_count()
+assert gc.get_threshold() == (10_000, 10, 10), gc.get_threshold()
+before = gc.get_stats()[0]["collections"]
+for _ in range(50_000):
+    loop = []
+    loop.append(loop)
+assert gc.get_stats()[0]["collections"] >= before + 2
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
