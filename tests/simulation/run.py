@@ -208,7 +208,7 @@ class _Run:
     def _check_reservations(self) -> None:
         """A worker that is kept free for an item is kept free for one that will come."""
         dispatcher = self._scheduler.hub.dispatcher
-        coming = {work.key for _order, work in dispatcher._suspects}  # noqa: SLF001 - nothing public tells what is set apart
+        coming = {work.key for work in dispatcher._suspects}  # noqa: SLF001 - nothing public tells what is set apart
         for stream in dispatcher.streams:
             known = coming | {lease.work.key for lease in stream.leases.values()}
             if stream.reserved_for is not None and stream.reserved_for not in known:

@@ -27,12 +27,15 @@ class Worker:
         self.items: list[pb.WorkItem] = []
         self.is_deaf = False
         self._hub = hub
-        self._stream: WorkerStream = hub.desk.connect(Terms.of(request, name))
+        self._sent: asyncio.Queue[bytes] = asyncio.Queue()
+        self._stream: WorkerStream = hub.desk.connect(
+            Terms.of(request, name), self._sent.put_nowait
+        )
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
-        while (blob := await self._stream.next()) is not None:
-            item = pb.WorkItem.FromString(blob)
+        while True:
+            item = pb.WorkItem.FromString(await self._sent.get())
             if any(item.completionToken == other.completionToken for other in self.items):
                 raise Violation(f"{self.name} was sent {item.completionToken} twice")
             self.items.append(item)

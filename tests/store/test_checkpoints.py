@@ -28,8 +28,7 @@ def checkpointer(
     file: Path, writer: sqlite3.Connection, failures: list[BaseException]
 ) -> Iterator[Checkpointer]:
     """The checkpointer of a new hub."""
-    assert writer.in_transaction is False
-    running = Checkpointer(file, failures.append)
+    running = Checkpointer(file, writer, failures.append)
     yield running
     running.stop()
     assert failures == []
@@ -134,6 +133,15 @@ def test_a_log_stays_within_bounds_while_much_is_written(
     assert log_bytes(file) < 32 * MEBIBYTE
 
 
+def test_a_log_stays_within_bounds_however_fast_one_commit_follows_another(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
+) -> None:
+    for _ in range(8_000):
+        write(writer, 4_096)
+        checkpointer.look()
+    assert log_bytes(file) < 48 * MEBIBYTE
+
+
 def moved_all(file: Path) -> bool:
     with closing(sqlite3.connect(file)) as looking:
         busy, in_log, moved = looking.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -176,7 +184,7 @@ def test_a_checkpointer_stops_whether_or_not_it_has_anything_to_do(
     file: Path, writer: sqlite3.Connection
 ) -> None:
     write(writer, 1)
-    idle = Checkpointer(file, lambda _error: None)
+    idle = Checkpointer(file, writer, lambda _error: None)
     idle.stop()
     idle.stop()
 
@@ -197,8 +205,8 @@ def test_a_log_that_has_been_moved_is_moved_again_only_when_it_has_grown_again(
 
 
 def test_a_checkpointer_that_cannot_open_its_file_says_so(
-    tmp_path: Path, failures: list[BaseException]
+    tmp_path: Path, writer: sqlite3.Connection, failures: list[BaseException]
 ) -> None:
-    checkpointer = Checkpointer(tmp_path / "missing" / "hub.db", failures.append)
+    checkpointer = Checkpointer(tmp_path / "missing" / "hub.db", writer, failures.append)
     checkpointer.stop()
     assert [str(error) for error in failures] == ["unable to open database file"]

@@ -26,15 +26,21 @@ class Group:
         self.connection = open_writer(file)
         self.failures: list[BaseException] = []
         self.told = 0
+        # What was on the disk when a group was about to be written.
+        self.seen: list[list[int]] = []
         self.rolled_back = 0
         self.in_air = 0
         self.commits = Commits(
             self.connection,
             in_air=lambda: self.in_air,
+            as_written=self._written,
             after_commit=self._after,
             on_rollback=self._back,
             on_failure=self.failures.append,
         )
+
+    def _written(self) -> None:
+        self.seen.append(self.on_disk())
 
     def _after(self) -> None:
         self.told += 1
@@ -167,6 +173,34 @@ async def test_what_a_failed_use_case_wanted_to_follow_does_not(file: Path) -> N
     group.commits.then(lambda: seen.append(1))
     with pytest.raises(LookupError):
         group.fail_after(lambda: group.commits.then(lambda: seen.append(2)))
+    await group.commits.durable()
+    assert seen == [1]
+
+
+@on_a_loop
+async def test_what_comes_at_last_comes_before_the_disk_and_after_all_that_is_written(
+    file: Path,
+) -> None:
+    group = Group(file)
+    seen: list[str] = []
+    with group.commits.use_case():
+        group.add(1)
+        group.commits.at_last(lambda: seen.append(f"last {group.on_disk()}"))
+        group.commits.then(lambda: seen.append(f"then {group.on_disk()}"))
+    group.commits.before_commit(lambda: seen.append("before"))
+    await group.commits.durable()
+    assert seen == ["before", "last []", "then [1]"]
+    assert group.seen == [[]]
+
+
+@on_a_loop
+async def test_what_a_failed_use_case_wanted_at_last_does_not_happen(file: Path) -> None:
+    group = Group(file)
+    seen: list[int] = []
+    with group.commits.use_case():
+        group.commits.at_last(lambda: seen.append(1))
+    with pytest.raises(LookupError):
+        group.fail_after(lambda: group.commits.at_last(lambda: seen.append(2)))
     await group.commits.durable()
     assert seen == [1]
 

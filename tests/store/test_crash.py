@@ -21,10 +21,11 @@ from services.scheduler.store.database import open_writer
 async def main():
     file = pathlib.Path(sys.argv[1])
     connection = open_writer(file)
-    checkpointer = Checkpointer(file, sys.exit)
+    checkpointer = Checkpointer(file, connection, sys.exit)
     commits = Commits(
         connection,
         in_air=int,
+        as_written=int,
         after_commit=checkpointer.look,
         on_rollback=sys.exit,
         on_failure=sys.exit,

@@ -22,7 +22,7 @@ def named(number: int) -> pb.HistoryEvent:
 @pytest.fixture
 def events(store: Store) -> list[pb.HistoryEvent]:
     """The events of `order-1`, turn by turn."""
-    seq = store.add_instance(started(), NOW, None)
+    seq = store.add_instance(started(), NOW, None).seq
     written: list[pb.HistoryEvent] = []
     for turn, number in enumerate(TURNS):
         added = [named(len(written) + n) for n in range(number)]

@@ -44,7 +44,7 @@ def raised(payload: str = LARGE) -> pb.HistoryEvent:
 
 def with_failure(store: Store, seq: int) -> None:
     failure = pb.TaskFailureDetails(errorType="E", stackTrace=text(token(LARGE)))
-    store.save_ending(seq, Ending(status=Status.FAILED, failure=failure), NOW)
+    store.save_ending(row_of(store, seq), Ending(status=Status.FAILED, failure=failure), NOW)
 
 
 def with_activity(store: Store, seq: int) -> None:
@@ -57,11 +57,16 @@ def with_activity(store: Store, seq: int) -> None:
 
 WRITES: dict[str, Callable[[Store, int], object]] = {
     "output": lambda store, seq: store.save_ending(
-        seq, Ending(status=Status.COMPLETED, result=text(token(LARGE))), NOW
+        row_of(store, seq), Ending(status=Status.COMPLETED, result=text(token(LARGE))), NOW
     ),
     "failure": with_failure,
     "custom status": lambda store, seq: store.save_turn(
-        row_of(store, seq), custom_status=token(LARGE), trace=None, now=NOW
+        replace(row_of(store, seq), custom_status=token(LARGE)), NOW
+    ),
+    "custom status of the last turn": lambda store, seq: store.save_ending(
+        replace(row_of(store, seq), custom_status=token(LARGE)),
+        Ending(status=Status.COMPLETED),
+        NOW,
     ),
     "history": lambda store, seq: store.append_history(seq, 0, 1, history_chunk([raised()])),
     "message": lambda store, seq: store.add_message(seq, raised()),
@@ -77,7 +82,7 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
 def test_what_an_instance_stores_is_held_until_the_instance_is_deleted(
     store: Store, writer: sqlite3.Connection, write: Callable[[Store, int], object]
 ) -> None:
-    seq = store.add_instance(given.started(), NOW, None)
+    seq = store.add_instance(given.started(), NOW, None).seq
     write(store, seq)
     assert holders(writer) == [("instance", seq, digest(LARGE))]
     store.delete_instance(seq)
@@ -87,7 +92,7 @@ def test_what_an_instance_stores_is_held_until_the_instance_is_deleted(
 def test_an_input_is_held_and_held_once_however_often_it_is_named(
     store: Store, writer: sqlite3.Connection
 ) -> None:
-    seq = store.add_instance(given.started(input=text(token(LARGE))), NOW, None)
+    seq = store.add_instance(given.started(input=text(token(LARGE))), NOW, None).seq
     store.add_message(seq, raised())
     store.append_history(seq, 0, 2, history_chunk([raised(), raised("another")]))
     expected = sorted([digest(LARGE), digest("another")])
@@ -106,7 +111,7 @@ def test_an_input_is_held_and_held_once_however_often_it_is_named(
     ],
 )
 def test_what_is_no_token_is_not_held(store: Store, writer: sqlite3.Connection, value: str) -> None:
-    seq = store.add_instance(given.started(input=text(value)), NOW, None)
+    seq = store.add_instance(given.started(input=text(value)), NOW, None).seq
     store.add_message(seq, given.event(eventRaised=pb.EventRaisedEvent(input=text(value))))
     assert holders(writer) == []
 
@@ -115,7 +120,7 @@ def test_a_token_is_found_whatever_byte_follows_it(
     store: Store, writer: sqlite3.Connection
 ) -> None:
     """The tag of the next field may look like one more digit of the token."""
-    seq = store.add_instance(given.started(), NOW, None)
+    seq = store.add_instance(given.started(), NOW, None).seq
     for following in range(256):
         store.append_history(seq, following, 1, token(LARGE).encode() + bytes([following]))
     assert held(writer) == {digest(LARGE)}
@@ -124,7 +129,7 @@ def test_a_token_is_found_whatever_byte_follows_it(
 def test_an_instance_that_goes_on_as_new_holds_what_it_still_has(
     store: Store, writer: sqlite3.Connection
 ) -> None:
-    seq = store.add_instance(given.started(input=text(token("first"))), NOW, None)
+    seq = store.add_instance(given.started(input=text(token("first"))), NOW, None).seq
     store.append_history(seq, 0, 1, history_chunk([raised("old")]))
     store.add_message(seq, raised("taken"))
     with_activity(store, seq)
@@ -141,7 +146,7 @@ def test_an_instance_that_goes_on_as_new_holds_what_it_still_has(
 def test_a_history_that_is_deflated_names_what_it_did(
     store: Store, writer: sqlite3.Connection
 ) -> None:
-    seq = store.add_instance(given.started(), NOW, None)
+    seq = store.add_instance(given.started(), NOW, None).seq
     store.append_history(seq, 0, 40, history_chunk([given.raised("e" * 50)] * 40 + [raised()]))
     (stored,) = writer.execute("SELECT chunk FROM histories").fetchone()
     assert token(LARGE).encode() not in stored
@@ -150,7 +155,7 @@ def test_a_history_that_is_deflated_names_what_it_did(
 
 
 def test_a_rolled_back_use_case_holds_nothing(store: Store, writer: sqlite3.Connection) -> None:
-    seq = store.add_instance(given.started(), NOW, None)
+    seq = store.add_instance(given.started(), NOW, None).seq
     writer.execute("BEGIN")
     writer.execute("SAVEPOINT use_case")
     store.add_message(seq, raised())
@@ -212,8 +217,10 @@ def test_a_delayed_signal_holds_its_input_until_it_is_due(
 
 def test_a_reopened_file_still_lets_go(file: Path) -> None:
     with closing(open_writer(file)) as connection:
-        seq = Store(connection, NOW).add_instance(
-            given.started(input=text(token(LARGE))), NOW, None
+        seq = (
+            Store(connection, NOW)
+            .add_instance(given.started(input=text(token(LARGE))), NOW, None)
+            .seq
         )
     with closing(open_writer(file)) as connection:
         assert held(connection) == {digest(LARGE)}

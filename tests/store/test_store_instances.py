@@ -1,6 +1,7 @@
 """Instances, their histories and their inboxes."""
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,12 +22,16 @@ THEN = NOW + timedelta(seconds=5)
 def added(store: Store, instance_id: str = "order-1", **fields: Any) -> InstanceRow:
     instance = pb.OrchestrationInstance(instanceId=instance_id, executionId=text(EXECUTION))
     started = given.started(orchestrationInstance=instance, **fields)
-    return loaded(store, store.add_instance(started, NOW, None))
+    return loaded(store, store.add_instance(started, NOW, None).seq)
 
 
 def loaded(store: Store, seq: int) -> InstanceRow:
+    """A row, which is remembered as it is on the disk."""
+    known = store.load_instance(seq)
+    store.forget()
     row = store.load_instance(seq)
     assert row is not None
+    assert row == known
     return row
 
 
@@ -48,7 +53,7 @@ def test_a_new_instance_is_pending_and_holds_what_its_start_says(store: Store) -
     started = given.started(
         version=text("1.0"), input=text(""), tags={"team": "a"}, parentInstance=given.parent()
     )
-    seq = store.add_instance(started, NOW, LATER)
+    seq = store.add_instance(started, NOW, LATER).seq
     assert loaded(store, seq) == InstanceRow(
         seq=seq,
         instance_id="order-1",
@@ -106,7 +111,7 @@ def test_a_turn_ends_pending_and_the_count_of_deliveries_and_no_other_status(
     store.save_status(row.seq, before, NOW)
     store.count_delivery("instance", row.seq, 0)
     assert loaded(store, row.seq).deliveries == 1
-    store.save_turn(loaded(store, row.seq), custom_status="", trace=b"t", now=THEN)
+    store.save_turn(replace(loaded(store, row.seq), custom_status="", trace=b"t"), THEN)
     after = loaded(store, row.seq)
     assert after.status is (Status.SUSPENDED if before is Status.SUSPENDED else Status.RUNNING)
     assert (after.custom_status, after.trace, after.deliveries) == ("", b"t", 0)
@@ -116,7 +121,7 @@ def test_a_turn_ends_pending_and_the_count_of_deliveries_and_no_other_status(
 def test_an_ending_is_kept_with_output_failure_and_time(store: Store) -> None:
     row = added(store, input=text("in"))
     ending = Ending(status=Status.FAILED, result=text(""), failure=FAILURE)
-    store.save_ending(row.seq, ending, THEN)
+    store.save_ending(row, ending, THEN)
     after = loaded(store, row.seq)
     assert after.status is Status.FAILED
     assert after.completed_at == after.updated_at == micros(THEN)
@@ -126,7 +131,7 @@ def test_an_ending_is_kept_with_output_failure_and_time(store: Store) -> None:
 
 def test_a_rewinding_takes_back_the_ending(store: Store) -> None:
     row = added(store)
-    store.save_ending(row.seq, Ending(status=Status.FAILED, failure=FAILURE), NOW)
+    store.save_ending(row, Ending(status=Status.FAILED, failure=FAILURE), NOW)
     store.save_rewinding(row.seq, THEN)
     after = loaded(store, row.seq)
     assert (after.status, after.failure, after.completed_at) == (Status.RUNNING, None, None)
@@ -149,7 +154,7 @@ def test_a_rewound_execution_has_a_new_id_and_answers_whom_it_did(store: Store) 
 
 def test_the_next_execution_takes_the_place_of_the_one_before(store: Store) -> None:
     row = added(store, version=text("1.0"), input=text("old"), tags={"a": "1"})
-    store.save_turn(row, custom_status="kept", trace=b"t", now=NOW)
+    store.save_turn(replace(row, custom_status="kept", trace=b"t"), NOW)
     instance = pb.OrchestrationInstance(instanceId="order-1", executionId=text("e2"))
     started = given.started(orchestrationInstance=instance, version=text("2.0"), tags={"b": "2"})
     store.save_next_execution(row.seq, started, THEN)
@@ -257,7 +262,7 @@ def test_what_ended_before_a_time_is_found_oldest_end_first(store: Store) -> Non
     rows = [added(store, f"o{number}") for number in range(4)]
     for row, seconds in zip(rows, (3, 1, 5), strict=False):
         ended = NOW + timedelta(seconds=seconds)
-        store.save_ending(row.seq, Ending(status=Status.COMPLETED), ended)
+        store.save_ending(row, Ending(status=Status.COMPLETED), ended)
     assert store.finished_before(THEN, 10) == [rows[1].seq, rows[0].seq]
     assert store.finished_before(THEN, 1) == [rows[1].seq]
     assert store.finished_before(NOW, 10) == []

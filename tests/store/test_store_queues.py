@@ -270,8 +270,8 @@ def test_a_lock_is_orphaned_when_its_orchestration_is_gone_or_has_ended(
         entities.save_lock(seq, Entity(entity_id="", section=f"s-{owner}", owner=owner))
     for instance_id in ("runs", "ended"):
         instance = pb.OrchestrationInstance(instanceId=instance_id)
-        seq = store.add_instance(given.started(orchestrationInstance=instance), NOW, None)
+        row = store.add_instance(given.started(orchestrationInstance=instance), NOW, None)
         if instance_id == "ended":
-            store.save_ending(seq, Ending(status=Status.COMPLETED), NOW)
+            store.save_ending(row, Ending(status=Status.COMPLETED), NOW)
     assert entities.orphaned_locks(10) == [(ended, "s-ended"), (gone, "s-missing")]
     assert entities.orphaned_locks(1) == [(ended, "s-ended")]

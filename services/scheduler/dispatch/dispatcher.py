@@ -6,8 +6,7 @@ streams is set apart: delayed, delivered alone, and given up in the end.
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -16,33 +15,35 @@ from services.scheduler.dispatch.items import Kind, Lease, Work
 from services.scheduler.dispatch.shelves import Shelf, Shelves
 from services.scheduler.dispatch.source import NoSource, Source
 from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.dispatch.suspects import (
+    DELIVERIES_MAX,
+    SUSPECT_DELIVERIES,
+    Suspects,
+    suspect_seconds,
+)
 
 log = logging.getLogger(__name__)
 
-# Deliveries running that ended their stream: from here on an item is set apart,
-SUSPECT_DELIVERIES: Final = 3
-# and from here on given up.
-DELIVERIES_MAX: Final = 10
-_SUSPECT_SECONDS: Final = 0.5
-_SUSPECT_SECONDS_MAX: Final = 60.0
 # An abandoned item comes again after this time, twice that the next time, and so on.
 _ABANDONED_SECONDS: Final = 0.1
 _ABANDONED_SECONDS_MAX: Final = 5.0
 _DOUBLINGS_MAX: Final = 16
-# The loop's timers count whole milliseconds, and may be early by one.
-_TIMER_SECONDS_MIN: Final = 0.002
 _KINDS: Final = tuple(Kind)
 
 
 class Dispatcher:
-    """The work items of one hub. `pump` must run only when all that was offered is on the disk."""
+    """The work items of one hub.
+
+    `pump` must run only when all that was offered is on the disk, `pump_turns` only right before it
+    is written there.
+    """
 
     def __init__(self, *, run_id: str) -> None:
         self._source: Source = NoSource()
         self._run_id = run_id
         self._shelves = Shelves()
         self._streams: list[WorkerStream] = []
-        self._suspects: deque[tuple[int, Work]] = deque()
+        self._suspects = Suspects(self._pump_when_durable)
         self._leases: dict[str, Lease] = {}
         self._leased: dict[tuple[Kind, int], str] = {}
         self._asleep: dict[tuple[Kind, int], tuple[asyncio.TimerHandle, Work]] = {}
@@ -51,7 +52,6 @@ class Dispatcher:
         self._count = 0
         self._order = 0
         self._stopped = False
-        self._suspect_timer: asyncio.TimerHandle | None = None
         self._waking: asyncio.Handle | None = None
         # Set once, after `pause`, all that workers have has been answered or given back.
         self.drained = asyncio.Event()
@@ -70,7 +70,7 @@ class Dispatcher:
         if key in self._shelves:
             self._shelves.rename(work)
             return
-        if self._suspects and any(suspect.key == key for _order, suspect in self._suspects):
+        if key in self._suspects:
             return
         self._order += 1
         self._place(work, self._order)
@@ -87,8 +87,7 @@ class Dispatcher:
         self._leased.pop(key, None)
         self._abandoned.pop(key, None)
         self._unreadable.pop(key, None)
-        if self._suspects:
-            self._suspects = deque(entry for entry in self._suspects if entry[1].key != key)
+        self._suspects.withdraw(key)
         for stream in self._streams:
             # Kept free for what will not come, it would never be given anything again.
             if stream.reserved_for == key:
@@ -99,7 +98,7 @@ class Dispatcher:
 
     def _place(self, work: Work, order: int) -> None:
         if work.deliveries >= SUSPECT_DELIVERIES:
-            self._suspects.append((order, work))
+            self._suspects.put(work, order)
         else:
             self._shelves.put(work, order)
 
@@ -173,13 +172,18 @@ class Dispatcher:
 
     def _wake(self) -> None:
         self._waking = None
+        self._pump_when_durable()
+
+    def _pump_when_durable(self) -> None:
         self._source.pump_when_durable()
 
     # Streams
 
-    def connect(self, terms: Terms, now: datetime) -> WorkerStream:
-        """A worker's new stream."""
-        stream = WorkerStream(terms, now)
+    def connect(
+        self, terms: Terms, now: datetime, write: Callable[[bytes], object]
+    ) -> WorkerStream:
+        """A worker's new stream; `write` sends it bytes."""
+        stream = WorkerStream(terms, now, write)
         if self._stopped:
             stream.close()
         self._streams.append(stream)
@@ -202,7 +206,7 @@ class Dispatcher:
         if work.deliveries >= DELIVERIES_MAX:
             self._source.give_up(work, lease.size)
         elif work.deliveries >= SUSPECT_DELIVERIES:
-            seconds = _suspect_seconds(work)
+            seconds = suspect_seconds(work)
             log.warning(
                 "%s %s of %d bytes ended its stream %d times running; it waits %.1f s",
                 work.kind.name.lower(),
@@ -228,7 +232,8 @@ class Dispatcher:
         """Ends the streams."""
         self._stopped = True
         asleep = (handle for handle, _work in self._asleep.values())
-        for handle in (*asleep, self._suspect_timer, self._waking):
+        self._suspects.stop()
+        for handle in (*asleep, self._waking):
             if handle is not None:
                 handle.cancel()
         for stream in self._streams:
@@ -259,7 +264,7 @@ class Dispatcher:
     def waiting(self) -> dict[Kind, int]:
         """How much work is ready or asleep, by kind."""
         counts = self._shelves.count()
-        for kind, _seq in (*self._asleep, *(work.key for _order, work in self._suspects)):
+        for kind, _seq in (*self._asleep, *(work.key for work in self._suspects)):
             counts[kind] += 1
         return counts
 
@@ -267,7 +272,7 @@ class Dispatcher:
         """How much work is ready or asleep, by kind, name and version."""
         counts = self._shelves.names()
         asleep = (work for _handle, work in self._asleep.values())
-        for work in (*asleep, *(work for _order, work in self._suspects)):
+        for work in (*asleep, *self._suspects):
             counts[work.kind, work.name, work.version] += 1
         return counts
 
@@ -285,10 +290,19 @@ class Dispatcher:
         """Gives out what can be given."""
         if self._stopped or not self._streams:
             return
-        if self._suspects:
-            self._pump_suspects()
+        for work, order, stream in self._suspects.due(self._streams):
+            self._give(work, order, stream)
         for kind in _KINDS:
             self._pump_kind(kind)
+
+    def pump_turns(self) -> None:
+        """Gives out turns of orchestrations, while what they depend on is being written.
+
+        An orchestrator does nothing to the world, and its answer is taken after that commit, or
+        never: nothing is seen of a turn that should not have been. Activities and entities act.
+        """
+        if not self._stopped and self._streams:
+            self._pump_kind(Kind.ORCHESTRATION)
 
     def _pump_kind(self, kind: Kind) -> None:
         taking = [s for s in self._streams if s.reserved_for is None and s.room(kind) > 0]
@@ -311,55 +325,6 @@ class Dispatcher:
         finally:
             for shelf in passed:
                 shelves.put_back(shelf)
-
-    def _pump_suspects(self) -> None:
-        """Gives each suspect to a worker that has nothing else, or keeps one free for it."""
-        for _ in range(len(self._suspects)):
-            order, work = self._suspects.popleft()
-            stream = self._keep_free(work)
-            if stream is None or stream.leases:
-                self._suspects.append((order, work))
-            else:
-                self._give(work, order, stream)
-
-    def _keep_free(self, work: Work) -> WorkerStream | None:
-        accepting = [
-            stream
-            for stream in self._streams
-            if stream.reserved_for in (None, work.key)
-            and stream.terms.accepts(work.kind, work.name, work.version)
-        ]
-        # A worker may pause before it opens the stream again that a suspect has ended. The work of
-        # others comes first on a new stream, or it would never come.
-        ripe_at = [stream.since + _suspect_seconds(work) for stream in accepting]
-        now = asyncio.get_running_loop().time()
-        accepting = [s for s, at in zip(accepting, ripe_at, strict=True) if at <= now]
-        if not accepting:
-            if ripe_at:
-                self._look_again_at(min(ripe_at))
-            return None
-        stream = min(
-            accepting,
-            key=lambda stream: (
-                bool(stream.leases),
-                stream.reserved_for is None,
-                len(stream.leases),
-            ),
-        )
-        for other in accepting:
-            if other.reserved_for == work.key:
-                other.reserved_for = None
-        stream.reserved_for = work.key
-        return stream
-
-    def _look_again_at(self, moment: float) -> None:
-        if self._suspect_timer is None:
-            loop = asyncio.get_running_loop()
-            self._suspect_timer = loop.call_at(moment + _TIMER_SECONDS_MIN, self._look_again)
-
-    def _look_again(self) -> None:
-        self._suspect_timer = None
-        self._source.pump_when_durable()
 
     def _give(self, work: Work, order: int, stream: WorkerStream) -> None:
         self._count += 1
@@ -392,8 +357,3 @@ def _roomiest(streams: Iterable[WorkerStream], kind: Kind, shelf: Shelf) -> Work
         if room > most and stream.terms.accepts(kind, shelf.name, shelf.version):
             best, most = stream, room
     return best
-
-
-def _suspect_seconds(work: Work) -> float:
-    doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
-    return float(min(_SUSPECT_SECONDS * 2**doublings, _SUSPECT_SECONDS_MAX))

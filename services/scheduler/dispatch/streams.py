@@ -1,8 +1,7 @@
-"""A worker's stream of work items: what it accepts, how much, and what it has not yet been sent."""
+"""A worker's stream of work items: what it accepts, how much, and what it has."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -129,7 +128,10 @@ class Answers:
 class WorkerStream:
     """One connection of a worker, from its call to its end."""
 
-    def __init__(self, terms: Terms, connected_at: datetime) -> None:
+    def __init__(
+        self, terms: Terms, connected_at: datetime, write: Callable[[bytes], object]
+    ) -> None:
+        """`write` is given the bytes of each item at once, and in order."""
         self.terms = terms
         # By the wall clock, for people.
         self.connected_at = connected_at
@@ -140,16 +142,15 @@ class WorkerStream:
         # Kept free for one work item that is delivered alone.
         self.reserved_for: tuple[Kind, int] | None = None
         self._answers = Answers()
-        self._unsent: deque[bytes] = deque()
-        self._closed = False
-        self._wake: asyncio.Future[None] | None = None
+        self.send = write
+        self._closed = asyncio.Event()
 
     def room(self, kind: Kind) -> int:
         """How many more items of a kind it takes."""
         return self.terms.limits[kind] - self.in_air[kind]
 
     def take(self, lease: Lease, payload: bytes) -> None:
-        """Sends a work item, soon."""
+        """Sends a work item."""
         self.leases[lease.token] = lease
         self.in_air[lease.work.kind] += 1
         self.send(payload)
@@ -167,25 +168,10 @@ class WorkerStream:
         """What it has answered is on the disk; `hurried`: because some worker waited for that."""
         self._answers.commit(hurried=hurried)
 
-    def send(self, payload: bytes) -> None:
-        """Sends bytes, soon."""
-        self._unsent.append(payload)
-        self._awaken()
-
     def close(self) -> None:
-        """No more items: the stream ends once what is unsent has been sent."""
-        self._closed = True
-        self._awaken()
+        """No more items: the stream ends."""
+        self._closed.set()
 
-    async def next(self) -> bytes | None:
-        """The next bytes to send; None at the end."""
-        while not self._unsent:
-            if self._closed:
-                return None
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
-        return self._unsent.popleft()
-
-    def _awaken(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    async def closed(self) -> None:
+        """Waits until no more items come."""
+        await self._closed.wait()

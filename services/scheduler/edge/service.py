@@ -139,12 +139,11 @@ class TaskHubService:
         self.calls["GetWorkItems", "OK"] += 1
         worker = terms.worker_id or call.peer()
         with self._hubs.failing():
-            stream = desk.connect(terms)
+            stream = desk.connect(terms, call.write)
         log.info("worker %s connected", worker)
         pings = asyncio.create_task(_ping(stream))
         try:
-            while (item := await stream.next()) is not None:
-                call.write(item)
+            await stream.closed()
             call.finish()
         finally:
             pings.cancel()

@@ -49,21 +49,18 @@ class OpenHub:
         self.name = name
         self._run_id = ids()[:_RUN_ID_CHARS]
         self._connection = open_writer(file)
-        self._checkpointer = Checkpointer(file, on_failure)
+        self._checkpointer = Checkpointer(file, self._connection, on_failure)
         self._readers = Readers(file)
         store = Store(self._connection, now(), condemned)
         executions = Executions(store)
-
-        def on_rollback() -> None:
-            store.forget()
-            executions.forget_all()
 
         self.dispatcher = Dispatcher(run_id=self._run_id)
         self._commits = Commits(
             self._connection,
             in_air=lambda: self.dispatcher.leases,
+            as_written=self.dispatcher.pump_turns,
             after_commit=self._after_commit,
-            on_rollback=on_rollback,
+            on_rollback=lambda: _forget(store, executions),
             on_failure=on_failure,
         )
         self._alarm = Alarm(now, self._ring)
@@ -143,3 +140,9 @@ class OpenHub:
         self.dispatcher.committed(hurried=self._commits.was_hurried)
         self.dispatcher.pump()
         self._checkpointer.look()
+
+
+def _forget(store: Store, executions: Executions) -> None:
+    """Some of what is remembered has been rolled back."""
+    store.forget()
+    executions.forget_all()

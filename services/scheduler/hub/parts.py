@@ -32,7 +32,7 @@ class Parts:
     ids: Ids
 
     def offer_turn(self, row: InstanceRow) -> None:
-        """Makes an instance's next turn ready, once what it depends on is on the disk."""
+        """Makes an instance's next turn ready, as late as what it depends on can be rolled back."""
         if row.status == Status.SUSPENDED:
             return
         work = Work(
@@ -42,7 +42,7 @@ class Parts:
             version=row.version,
             deliveries=row.deliveries,
         )
-        self.commits.then(lambda: self.dispatcher.offer(work))
+        self.commits.at_last(lambda: self.dispatcher.offer(work))
 
     def withdraw_activities(self, seqs: list[int]) -> None:
         """Activities whose rows are gone."""

@@ -71,17 +71,14 @@ class Router:
     def start(self, started: pb.ExecutionStartedEvent, now: datetime) -> InstanceRow:
         """A new instance, its first message on its way; its id must be free."""
         due = start_time(started, now)
-        seq = self._store.add_instance(started, now, due)
+        row = self._store.add_instance(started, now, due)
+        self._parts.executions.keep(row.seq, Execution())
         event = events.execution_started(now, started)
         if due is None:
-            self._store.add_message(seq, event)
-        else:
-            self.set_alarm(due, event, instance=seq)
-        row = self._store.load_instance(seq)
-        if row is None:
-            raise AssertionError("a row that was just written is gone")
-        if due is None:
+            self._store.add_message(row.seq, event)
             self._parts.offer_turn(row)
+        else:
+            self.set_alarm(due, event, instance=row.seq)
         self.tell(row.instance_id)
         return row
 
@@ -162,7 +159,7 @@ class Router:
 
     def save_ending(self, row: InstanceRow, ending: Ending, now: datetime) -> None:
         """An instance that takes in nothing more."""
-        self._store.save_ending(row.seq, ending, now)
+        self._store.save_ending(row, ending, now)
         self._store.clear_inbox(row.seq)
         self._parts.executions.forget(row.seq)
         self._parts.commits.then(lambda: self._parts.pacing.forget(row.seq))

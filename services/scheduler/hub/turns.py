@@ -127,7 +127,6 @@ class Turns:
             log.warning("orchestration %s (%s) fails: %s", row.instance_id, row.name, error)
             decision = self._refusal(turn, error, now)
             status = row.custom_status
-        self._commit(row, turn, decision, now)
         trace = (
             response.orchestrationTraceContext.SerializeToString()
             if response.HasField("orchestrationTraceContext")
@@ -135,7 +134,10 @@ class Turns:
         )
         if decision.next_execution:
             trace = None
-        self._store.save_turn(row, custom_status=status, trace=trace or None, now=now)
+        row = replace(row, custom_status=status, trace=trace or None, deliveries=0)
+        self._commit(row, turn, decision, now)
+        if decision.ending is None:
+            self._store.save_turn(row, now)
         self._finish(row, turn, decision, now)
         if decision.ending is None:
             self._follow(row, lease, lives=not decision.next_execution)

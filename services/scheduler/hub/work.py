@@ -64,9 +64,9 @@ class WorkDesk:
 
     # Streams
 
-    def connect(self, terms: Terms) -> WorkerStream:
-        """A worker's new stream."""
-        stream = self._parts.dispatcher.connect(terms, self._parts.now())
+    def connect(self, terms: Terms, write: Callable[[bytes], object]) -> WorkerStream:
+        """A worker's new stream; `write` sends it bytes."""
+        stream = self._parts.dispatcher.connect(terms, self._parts.now(), write)
         self.pump_when_durable()
         return stream
 

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 # Small enough to be read fast after a crash, large enough that hot pages are written once. More
 # than what stays of an emptied log, or every commit would ask for a checkpoint.
 _WAL_BYTES_MAX: Final = WAL_BYTES_KEPT + 1024 * 1024
+# Where commits are so fast that there is one more whenever the thread has moved what it knows of,
+# the log would never be begun anew: from here on the writer itself moves the rest.
+_WAL_BYTES_BEHIND: Final = 4 * _WAL_BYTES_MAX
 # As many usual commits come to about that: a log that is written anew does not tell by its size.
 _COMMITS_MAX: Final = 512
 # A commit that comes meanwhile keeps the log from being emptied; a second look takes it in.
@@ -23,10 +26,14 @@ _TRIES_MAX: Final = 8
 
 
 class Checkpointer:
-    """Checkpoints one hub's file whenever its log has grown, from `start` to `stop`."""
+    """Checkpoints one hub's file whenever its log has grown, until `stop`."""
 
-    def __init__(self, file: Path, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, file: Path, writer: sqlite3.Connection, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """`writer` is the connection of whoever calls `look`, and never in a transaction then."""
         self._file = file
+        self._writer = writer
         self._wal = f"{file}-wal"
         self._on_failure = on_failure
         self._commits = 0
@@ -38,7 +45,13 @@ class Checkpointer:
     def look(self) -> None:
         """Wakes the thread if the log has grown; called after every commit."""
         self._commits += 1
-        if self._commits >= _COMMITS_MAX or self._wal_bytes() > _WAL_BYTES_MAX:
+        size = self._wal_bytes()
+        if size > _WAL_BYTES_BEHIND:
+            try:
+                _empty(self._writer)
+            except sqlite3.Error as error:
+                self._on_failure(error)
+        elif size > _WAL_BYTES_MAX or self._commits >= _COMMITS_MAX:
             self._commits = 0
             self._grown.set()
 

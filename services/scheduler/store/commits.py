@@ -42,11 +42,12 @@ class CommitCounts:
 class Commits:
     """The transactions of one hub's writer. Everything here runs on the loop's thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a commit concerns, each named
         self,
         connection: sqlite3.Connection,
         *,
         in_air: Callable[[], int],
+        as_written: Callable[[], None],
         after_commit: Callable[[], None],
         on_rollback: Callable[[], None],
         on_failure: Callable[[BaseException], None],
@@ -54,6 +55,7 @@ class Commits:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._in_air = in_air
+        self._as_written = as_written
         self._after_commit = after_commit
         self._on_rollback = on_rollback
         self._on_failure = on_failure
@@ -67,6 +69,7 @@ class Commits:
         self._timer: asyncio.Handle | None = None
         self._waiting: list[Callable[[], None]] = []
         self._before: list[Callable[[], None]] = []
+        self._last: list[Callable[[], None]] = []
         self._then: list[Callable[[], None]] = []
         self.counts = CommitCounts()
 
@@ -86,12 +89,12 @@ class Commits:
             self._is_urgent = True
             self._look(0.0)
         execute = self._connection.execute
-        then = len(self._then)
+        last, then = len(self._last), len(self._then)
         execute("SAVEPOINT use_case")
         try:
             yield
         except BaseException as error:
-            del self._then[then:]
+            del self._last[last:], self._then[then:]
             self._on_rollback()
             try:
                 execute("ROLLBACK TO use_case")
@@ -104,6 +107,10 @@ class Commits:
             raise
         execute("RELEASE use_case")
         self.counts.use_cases += 1
+
+    def at_last(self, act: Callable[[], None]) -> None:
+        """Does something in memory once nothing can be added to the present group any more."""
+        self._last.append(act)
 
     def then(self, act: Callable[[], None]) -> None:
         """Does something in memory once the present group is on the disk."""
@@ -148,6 +155,9 @@ class Commits:
             return
         before, self._before = self._before, []
         _do_all(before)
+        last, self._last = self._last, []
+        _do_all(last)
+        self._as_written()
         begun = time.perf_counter()
         try:
             self._connection.execute("COMMIT")

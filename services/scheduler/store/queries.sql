@@ -4,7 +4,7 @@
 INSERT INTO instances (instance_id, execution_id, name, version, status, parent_id,
   parent_execution_id, created_at, updated_at, scheduled_at, input, tags)
 VALUES (:instance_id, :execution_id, :name, :version, :status, :parent_id,
-  :parent_execution_id, :now, :now, :scheduled_at, :input, :tags);
+  :parent_execution_id, :created_at, :updated_at, :scheduled_at, :input, :tags);
 
 -- name: find_instance
 SELECT seq, instance_id, execution_id, name, version, status, parent_id, parent_execution_id,
@@ -23,13 +23,14 @@ SELECT input, output FROM instances WHERE seq = ?;
 
 -- name: save_turn
 UPDATE instances SET status = :status, custom_status = :custom_status, trace = :trace,
-  updated_at = :now, deliveries = 0 WHERE seq = :seq;
+  updated_at = :updated_at, deliveries = 0 WHERE seq = :seq;
 
 -- name: save_status
 UPDATE instances SET status = :status, updated_at = :now WHERE seq = :seq;
 
 -- name: save_ending
-UPDATE instances SET status = :status, output = :output, failure = :failure, updated_at = :now,
+UPDATE instances SET status = :status, output = :output, failure = :failure,
+  custom_status = :custom_status, trace = :trace, deliveries = :deliveries, updated_at = :now,
   completed_at = :now WHERE seq = :seq;
 
 -- name: save_next_execution

@@ -1,5 +1,6 @@
 """The rows of the store as values, one function per table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -90,6 +91,19 @@ def instance_row(row: tuple[Any, ...]) -> InstanceRow:
         tags=row[14],
         trace=row[15],
         deliveries=row[16],
+    )
+
+
+def new_instance_row(seq: int, values: Mapping[str, Any]) -> InstanceRow:
+    """The row of an instance that was just written with these values."""
+    return InstanceRow(
+        seq=seq,
+        completed_at=None,
+        custom_status=None,
+        failure=None,
+        trace=None,
+        deliveries=0,
+        **values,
     )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from services.scheduler.store.rows import (
     activity_row,
     instance_row,
     micros,
+    new_instance_row,
 )
 from services.scheduler.store.statements import SQL
 from services.scheduler.store.tables import Tables
@@ -60,31 +62,36 @@ class Store(Tables):
         self._rows.pop(values["seq"], None)
         self._execute(SQL[name], values)
 
+    def _keep(self, row: InstanceRow) -> None:
+        self._rows[row.seq] = row
+        if len(self._rows) > _ROWS_KEPT:
+            self._rows.popitem(last=False)
+
     def add_instance(
         self, started: pb.ExecutionStartedEvent, now: datetime, scheduled_at: datetime | None
-    ) -> int:
-        """A new pending instance; gives its `seq`."""
+    ) -> InstanceRow:
+        """A new pending instance."""
         parent = started.parentInstance.orchestrationInstance
         has_parent = started.HasField("parentInstance")
         given = text_of(started, "input")
-        seq = self._insert(
-            "insert_instance",
-            {
-                "instance_id": started.orchestrationInstance.instanceId,
-                "execution_id": started.orchestrationInstance.executionId.value,
-                "name": started.name,
-                "version": text_of(started, "version"),
-                "status": int(Status.PENDING),
-                "parent_id": parent.instanceId if has_parent else None,
-                "parent_execution_id": parent.executionId.value if has_parent else None,
-                "now": micros(now),
-                "scheduled_at": None if scheduled_at is None else micros(scheduled_at),
-                "input": given,
-                "tags": _tags_of(started),
-            },
-        )
+        values = {
+            "instance_id": started.orchestrationInstance.instanceId,
+            "execution_id": started.orchestrationInstance.executionId.value,
+            "name": started.name,
+            "version": text_of(started, "version"),
+            "status": Status.PENDING,
+            "parent_id": parent.instanceId if has_parent else None,
+            "parent_execution_id": parent.executionId.value if has_parent else None,
+            "created_at": micros(now),
+            "updated_at": micros(now),
+            "scheduled_at": None if scheduled_at is None else micros(scheduled_at),
+            "tags": _tags_of(started),
+        }
+        seq = self._insert("insert_instance", {**values, "input": given})
         self.references.hold(Holder.INSTANCE, seq, given)
-        return seq
+        row = new_instance_row(seq, values)
+        self._keep(row)
+        return row
 
     def find_instance(self, instance_id: str) -> InstanceRow | None:
         """The instance that has this id now."""
@@ -99,9 +106,8 @@ class Store(Tables):
         raw = self._one("load_instance", (seq,))
         if raw is None:
             return None
-        row = self._rows[seq] = instance_row(raw)
-        if len(self._rows) > _ROWS_KEPT:
-            self._rows.popitem(last=False)
+        row = instance_row(raw)
+        self._keep(row)
         return row
 
     def payloads_of(self, seq: int) -> tuple[str | None, str | None]:
@@ -115,35 +121,30 @@ class Store(Tables):
             (row[0], row[1], Status(row[2])) for row in self._all("children_of", (instance_id,))
         ]
 
-    def save_turn(
-        self,
-        row: InstanceRow,
-        *,
-        custom_status: str | None,
-        trace: bytes | None,
-        now: datetime,
-    ) -> None:
-        """A turn's end: no longer pending, and delivered well."""
+    def save_turn(self, row: InstanceRow, now: datetime) -> None:
+        """What the turn of an instance that goes on has made of its row: it was delivered well."""
         status = Status.RUNNING if row.status == Status.PENDING else row.status
-        self.references.hold(Holder.INSTANCE, row.seq, custom_status)
-        self._change(
-            "save_turn",
-            {
-                "seq": row.seq,
-                "status": int(status),
-                "custom_status": custom_status,
-                "trace": trace,
-                "now": micros(now),
-            },
-        )
+        changed: dict[str, Any] = {
+            "status": status,
+            "custom_status": row.custom_status,
+            "trace": row.trace,
+            "updated_at": micros(now),
+        }
+        self._execute(SQL["save_turn"], {"seq": row.seq, **changed})
+        self.references.hold(Holder.INSTANCE, row.seq, row.custom_status)
+        known = self._rows.get(row.seq)
+        if known is not None:
+            # Not the row that was given: the turn may have begun another execution.
+            self._rows[row.seq] = replace(known, **changed, deliveries=0)
 
     def save_status(self, seq: int, status: Status, now: datetime) -> None:
         """Suspended, or running again."""
         values = {"seq": seq, "status": int(status), "now": micros(now)}
         self._change("save_status", values)
 
-    def save_ending(self, seq: int, ending: Ending, now: datetime) -> None:
-        """How an instance ended."""
+    def save_ending(self, row: InstanceRow, ending: Ending, now: datetime) -> None:
+        """How an instance ended, and what its last turn has made of its row."""
+        seq = row.seq
         output = None if ending.result is None else ending.result.value
         failure = None if ending.failure is None else ending.failure.SerializeToString()
         self._change(
@@ -153,9 +154,13 @@ class Store(Tables):
                 "status": int(ending.status),
                 "output": output,
                 "failure": failure,
+                "custom_status": row.custom_status,
+                "trace": row.trace,
+                "deliveries": row.deliveries,
                 "now": micros(now),
             },
         )
+        self.references.hold(Holder.INSTANCE, seq, row.custom_status)
         self.references.hold(Holder.INSTANCE, seq, output)
         self.references.hold(Holder.INSTANCE, seq, failure)
 

@@ -15,6 +15,10 @@ def activity(seq: int, name: str = "act", version: str | None = None, lost: int 
     return Work(kind=Kind.ACTIVITY, seq=seq, name=name, version=version, deliveries=lost)
 
 
+def turn(seq: int, lost: int = 0) -> Work:
+    return Work(kind=Kind.ORCHESTRATION, seq=seq, name="main", deliveries=lost)
+
+
 def terms(
     activities: int = ROOMY,
     *,
@@ -50,6 +54,8 @@ class Recorder:
         self.counted: list[int] = []
         self.given_up: list[tuple[Work, int]] = []
         self.pumped = asyncio.Event()
+        # To all workers.
+        self.sent: list[bytes] = []
 
     def prepare(self, work: Work, token: str, terms: Terms) -> Prepared | None:  # noqa: ARG002 - the protocol's
         """Its token is all that is sent."""
@@ -78,7 +84,7 @@ class Recorder:
 
     def connect(self, asked: Terms | None = None) -> WorkerStream:
         """A worker that connects and is given what there is."""
-        stream = self.dispatcher.connect(asked or terms(), NOW)
+        stream = self.dispatcher.connect(asked or terms(), NOW, self.sent.append)
         self.dispatcher.pump()
         return stream
 

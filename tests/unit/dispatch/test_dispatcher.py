@@ -4,8 +4,9 @@ import pytest
 
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind, Work, activity_of
+from services.scheduler.dispatch.suspects import SUSPECT_DELIVERIES
 from services.scheduler.engine.protos import pb
-from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of
+from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of, turn
 from tests.unit.dispatch.virtual_time import in_virtual_time
 from tests.unit.engine.given import NOW
 
@@ -30,7 +31,7 @@ async def test_a_worker_is_sent_what_the_hub_has_prepared() -> None:
     lease = hub.dispatcher.lease_of(token)
     assert lease is not None
     assert (lease.work, lease.size, lease.memo) == (activity(7), len(token), ("memo", 7))
-    assert await worker.next() == token.encode()
+    assert hub.sent == [token.encode()]
     assert activity_of(token) == (0, 7)
 
 
@@ -193,8 +194,8 @@ async def test_a_stopped_hub_ends_its_streams_and_those_that_come_late() -> None
     hub = Recorder()
     early = hub.connect()
     hub.dispatcher.stop()
-    assert await early.next() is None
-    assert await hub.connect().next() is None
+    await early.closed()
+    await hub.connect().closed()
 
 
 @in_virtual_time
@@ -207,9 +208,32 @@ async def test_the_open_streams_are_those_that_have_not_been_disconnected() -> N
 
 
 @in_virtual_time
+async def test_only_turns_are_given_before_they_are_on_the_disk_and_no_suspects() -> None:
+    hub = Recorder()
+    worker = hub.connect()
+    entity = Work(kind=Kind.ENTITY, seq=2, name="counter")
+    for work in (activity(1), entity, turn(3), turn(4, lost=SUSPECT_DELIVERIES)):
+        hub.dispatcher.offer(work)
+    hub.dispatcher.pump_turns()
+    assert held(worker) == [3]
+    hub.dispatcher.pump()
+    assert held(worker) == [3, 1, 2]
+
+
+@in_virtual_time
+async def test_a_paused_dispatcher_gives_no_turns() -> None:
+    hub = Recorder()
+    worker = hub.connect()
+    hub.dispatcher.offer(turn(1))
+    hub.dispatcher.pause()
+    hub.dispatcher.pump_turns()
+    assert held(worker) == []
+
+
+@in_virtual_time
 async def test_before_there_is_a_hub_there_is_no_work_to_prepare() -> None:
     dispatcher = Dispatcher(run_id="run")
-    dispatcher.connect(terms(), NOW)
+    dispatcher.connect(terms(), NOW, print)
     dispatcher.pump()
     dispatcher.offer(activity(1))
     with pytest.raises(NotImplementedError):

@@ -104,37 +104,24 @@ def test_names_and_versions_match_exactly_and_entity_names_in_lower_case(
 
 
 @in_virtual_time
-async def test_a_stream_sends_in_order_and_ends_when_all_is_sent() -> None:
-    stream = WorkerStream(terms(), NOW)
+async def test_a_stream_sends_at_once_and_in_order() -> None:
+    sent: list[bytes] = []
+    stream = WorkerStream(terms(), NOW, sent.append)
     stream.send(b"1")
+    assert sent == [b"1"]
     stream.send(b"2")
-    stream.close()
-    assert [await stream.next() for _ in range(4)] == [b"1", b"2", None, None]
+    assert sent == [b"1", b"2"]
 
 
 @in_virtual_time
-async def test_who_waits_for_a_stream_is_woken_by_what_is_sent_and_by_its_end() -> None:
-    stream = WorkerStream(terms(), NOW)
-    first = asyncio.ensure_future(stream.next())
+async def test_the_end_of_a_stream_is_waited_for_and_stays() -> None:
+    stream = WorkerStream(terms(), NOW, print)
+    waiting = asyncio.ensure_future(stream.closed())
     await asyncio.sleep(0)
-    assert not first.done()
-    stream.send(b"1")
-    assert await first == b"1"
-    second = asyncio.ensure_future(stream.next())
-    await asyncio.sleep(0)
+    assert not waiting.done()
     stream.close()
-    assert await second is None
-
-
-@in_virtual_time
-async def test_a_wait_that_was_cancelled_loses_nothing() -> None:
-    stream = WorkerStream(terms(), NOW)
-    waiting = asyncio.ensure_future(stream.next())
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    stream.send(b"1")
-    assert await stream.next() == b"1"
+    await waiting
+    await stream.closed()
 
 
 @pytest.mark.parametrize("versions", [([], ["1.0"]), (["1.0"], [])])

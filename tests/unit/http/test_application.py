@@ -153,7 +153,7 @@ async def test_a_page_of_a_history_reads_8_mebibytes_however_little_it_shows(
     large = pb.EventRaisedEvent(name="e", input=StringValue(value="x" * 900_000))
     with closing(open_writer(tmp_path / "default.db")) as writer:
         store = Store(writer, NOW)
-        seq = store.add_instance(started(), NOW, None)
+        seq = store.add_instance(started(), NOW, None).seq
         for turn in range(2):
             events = [event(n, eventRaised=large) for n in range(15)]
             store.append_history(seq, turn, len(events), history_chunk(events))
@@ -217,7 +217,7 @@ async def test_waiting_names_are_shown_up_to_a_bound(tmp_path: Path) -> None:
         assert (len(shown["waiting"]), shown["waitingMore"]) == (200, 31)
         assert shown["waiting"][-1]["name"] == "zz"
         assert shown["waiting"][-1]["count"] == 3
-        hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+        hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"), print)
         await hub.hub.durable()
         (worker,) = (await client.get("/v1/taskhubs/workers")).json()["workers"]
         assert worker["connectedAt"].endswith("Z")

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from services.scheduler.dispatch.streams import Terms
 from services.scheduler.engine.protos import pb
 from services.scheduler.engine.status import Status
 from services.scheduler.hub.opened import OpenHub
 from tests.store.loops import on_a_loop
-from tests.unit.hub.test_turns import answer, item, opened
+from tests.unit.hub.test_turns import answer, opened
+from tests.unit.hub.workers import Worker
 
 CHILDREN = 350
 # The parent alone, then its children, a hundred at a time.
@@ -18,13 +18,11 @@ PAUSES = 4
 async def with_family(folder: Path) -> OpenHub:
     """A hub in which `main` has started `CHILDREN` children, and one of them another."""
     hub = opened(folder)
-    worker = hub.desk.connect(
-        Terms.of(pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1), "w")
-    )
+    worker = Worker(hub, pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1))
     hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    answer(hub, await item(worker), *(starting(n, f"child-{n}") for n in range(CHILDREN)))
-    answer(hub, await item(worker), starting(1, "grandchild"))
-    hub.desk.disconnect(worker)
+    answer(hub, await worker.item(), *(starting(n, f"child-{n}") for n in range(CHILDREN)))
+    answer(hub, await worker.item(), starting(1, "grandchild"))
+    hub.desk.disconnect(worker.stream)
     await hub.hub.durable()
     return hub
 
@@ -128,10 +126,10 @@ async def test_an_instance_that_is_its_own_ancestor_is_ended_and_purged_once(
     tmp_path: Path,
 ) -> None:
     hub = opened(tmp_path)
-    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    worker = Worker(hub)
     hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    answer(hub, await item(worker), starting(1, "child-1"))
-    child = await item(worker)
+    answer(hub, await worker.item(), starting(1, "child-1"))
+    child = await worker.item()
     await hub.in_steps(hub.hub.terminate(pb.TerminateRequest(instanceId="main")))
     await hub.in_steps(hub.hub.purge(["main"], recursive=False))
     answer(hub, child, starting(1, "main"))

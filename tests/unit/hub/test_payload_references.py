@@ -5,19 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.engine.protos import pb
 from services.scheduler.hub.opened import OpenHub
 from tests.store.loops import on_a_loop
 from tests.store.payload_names import digest, held, token
 from tests.unit.engine.given import text
-from tests.unit.hub.test_turns import answer, item, opened
+from tests.unit.hub.test_turns import answer, opened
+from tests.unit.hub.workers import Worker
 
 
 @asynccontextmanager
-async def worked(folder: Path) -> AsyncIterator[tuple[OpenHub, WorkerStream]]:
+async def worked(folder: Path) -> AsyncIterator[tuple[OpenHub, Worker]]:
     hub = opened(folder)
-    yield hub, hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    yield hub, Worker(hub)
     hub.close()
 
 
@@ -43,12 +43,12 @@ async def test_one_that_continues_as_new_lets_go_of_what_it_was_before(tmp_path:
     async with worked(tmp_path) as (hub, worker):
         request = pb.CreateInstanceRequest(instanceId="a", name="main", input=text(token("first")))
         hub.hub.start(request)
-        sent = await item(worker)
+        sent = await worker.item()
         assert await names(tmp_path, hub) == {"first"}
         task = pb.ScheduleTaskAction(name="act", input=text(token("task")))
         answer(hub, sent, pb.OrchestratorAction(id=1, scheduleTask=task))
         assert await names(tmp_path, hub) == {"first", "task"}
-        activity = await item(worker)
+        activity = await worker.item()
         hub.desk.complete_activity(
             pb.ActivityResponse(
                 taskId=1,
@@ -56,14 +56,14 @@ async def test_one_that_continues_as_new_lets_go_of_what_it_was_before(tmp_path:
                 result=text(token("result")),
             )
         )
-        sent = await item(worker)
+        sent = await worker.item()
         # It comes too late for this turn, and is for the next execution.
         raised = pb.RaiseEventRequest(instanceId="a", name="e", input=text(token("event")))
         hub.hub.raise_event(raised)
         assert await names(tmp_path, hub) == {"first", "task", "result", "event"}
         answer(hub, sent, ending(pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, "second"))
         assert await names(tmp_path, hub) == {"second", "event"}
-        sent = await item(worker)
+        sent = await worker.item()
         answer(hub, sent, ending(pb.ORCHESTRATION_STATUS_COMPLETED, "result"))
         assert await names(tmp_path, hub) == {"second", "event", "result"}
         assert await hub.in_steps(hub.hub.purge(["a"], recursive=False)) == 1
@@ -97,7 +97,7 @@ async def test_one_that_is_rewound_holds_what_its_new_history_names(tmp_path: Pa
         hub.hub.start(
             pb.CreateInstanceRequest(instanceId="a", name="main", input=text(token("first")))
         )
-        sent = await item(worker)
+        sent = await worker.item()
         failure = pb.TaskFailureDetails(errorType="E", stackTrace=text(token("event")))
         completion = pb.CompleteOrchestrationAction(
             orchestrationStatus=pb.ORCHESTRATION_STATUS_FAILED, failureDetails=failure
@@ -105,7 +105,7 @@ async def test_one_that_is_rewound_holds_what_its_new_history_names(tmp_path: Pa
         answer(hub, sent, pb.OrchestratorAction(id=1, completeOrchestration=completion))
         assert await names(tmp_path, hub) == {"first", "event"}
         hub.hub.rewind(pb.RewindInstanceRequest(instanceId="a"))
-        sent = await item(worker)
+        sent = await worker.item()
         past = sent.orchestratorRequest.pastEvents
         kept = [event for event in past if not event.HasField("executionCompleted")]
         for event in kept:

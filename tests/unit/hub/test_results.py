@@ -3,18 +3,18 @@
 import asyncio
 from pathlib import Path
 
-from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.engine.protos import pb
 from services.scheduler.hub.opened import OpenHub
-from tests.unit.hub.test_turns import answer, finish, item, opened, scheduling
+from tests.unit.hub.test_turns import answer, finish, opened, scheduling
+from tests.unit.hub.workers import Worker
 
 
-async def with_activities(hub: OpenHub, number: int) -> tuple[WorkerStream, list[pb.WorkItem]]:
+async def with_activities(hub: OpenHub, number: int) -> tuple[Worker, list[pb.WorkItem]]:
     """A worker, and the activities that it has been handed."""
-    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    worker = Worker(hub)
     hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    answer(hub, await item(worker), *(scheduling(task) for task in range(1, number + 1)))
-    return worker, [await item(worker) for _ in range(number)]
+    answer(hub, await worker.item(), *(scheduling(task) for task in range(1, number + 1)))
+    return worker, [await worker.item() for _ in range(number)]
 
 
 async def answered_with_another_task(folder: Path) -> tuple[int, list[str]]:
@@ -27,7 +27,7 @@ async def answered_with_another_task(folder: Path) -> tuple[int, list[str]]:
         wrong = pb.ActivityResponse(taskId=99, completionToken=sent.completionToken)
         hub.desk.complete_activity(wrong)
         await hub.hub.durable()
-        sent = await item(worker)
+        sent = await worker.item()
     hub.close()
     failed = [
         event.taskFailed.failureDetails.errorType
@@ -46,13 +46,13 @@ def test_an_answer_that_names_another_task_than_its_token_is_one_that_cannot_be_
 async def answered_with_the_orchestrators_token(folder: Path) -> str:
     """What is heard of a turn whose token has come with the result of an activity."""
     hub = opened(folder)
-    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    worker = Worker(hub)
     hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    sent = await item(worker)
+    sent = await worker.item()
     hub.desk.complete_activity(pb.ActivityResponse(taskId=1, completionToken=sent.completionToken))
     await hub.hub.durable()
     answer(hub, sent, scheduling(1))
-    following = await item(worker)
+    following = await worker.item()
     hub.close()
     return following.activityRequest.name
 
@@ -68,7 +68,7 @@ async def answered_together(folder: Path) -> list[int]:
     for one in (*sent, sent[0]):
         finish(hub, one)
     await hub.hub.durable()
-    following = await item(worker)
+    following = await worker.item()
     hub.close()
     return [
         event.taskCompleted.taskScheduledId

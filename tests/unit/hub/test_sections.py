@@ -5,9 +5,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from services.scheduler.dispatch.streams import Terms
 from services.scheduler.engine.protos import StringValue, pb
-from tests.unit.hub.test_turns import answer, item, opened
+from tests.unit.hub.test_turns import answer, opened
+from tests.unit.hub.workers import Worker
 
 
 def message(**fields: object) -> pb.OrchestratorAction:
@@ -24,11 +24,11 @@ def holder(file: Path) -> list[tuple[str, str]]:
 async def after_another_ones_unlock(folder: Path) -> list[tuple[str, str]]:
     """Who holds the entity that another orchestration has tried to unlock."""
     hub = opened(folder)
-    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    worker = Worker(hub)
     hub.hub.start(pb.CreateInstanceRequest(instanceId="owner", name="main"))
     lock = pb.EntityLockRequestedEvent(criticalSectionId="s", lockSet=["@e@1"])
-    answer(hub, await item(worker), message(entityLockRequested=lock))
-    granted = await item(worker)
+    answer(hub, await worker.item(), message(entityLockRequested=lock))
+    granted = await worker.item()
     assert granted.orchestratorRequest.newEvents[1].HasField("entityLockGranted")
     hub.hub.start(pb.CreateInstanceRequest(instanceId="other", name="main"))
     unlock = pb.EntityUnlockSentEvent(
@@ -36,7 +36,7 @@ async def after_another_ones_unlock(folder: Path) -> list[tuple[str, str]]:
         targetInstanceId=StringValue(value="@e@1"),
         parentInstanceId=StringValue(value="owner"),
     )
-    answer(hub, await item(worker), message(entityUnlockSent=unlock))
+    answer(hub, await worker.item(), message(entityUnlockSent=unlock))
     await hub.hub.durable()
     held = holder(folder / "hub.db")
     hub.close()

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 from services.scheduler.clock import fresh_id, system_now
-from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.engine.limits import NEW_EVENTS_MAX
 from services.scheduler.engine.protos import pb
 from services.scheduler.hub.opened import OpenHub
+from tests.unit.hub.workers import Worker
 
 
 def opened(folder: Path) -> OpenHub:
@@ -15,11 +15,6 @@ def opened(folder: Path) -> OpenHub:
     return OpenHub(
         "hub", folder / "hub.db", now=system_now, ids=fresh_id, on_failure=failures.append
     )
-
-
-async def item(worker: WorkerStream) -> pb.WorkItem:
-    async with asyncio.timeout(10):
-        return pb.WorkItem.FromString(await worker.next() or b"")
 
 
 def scheduling(task_id: int) -> pb.OrchestratorAction:
@@ -44,19 +39,19 @@ async def behind_stale_answers(folder: Path) -> list[int]:
     """The tasks that the turn hears of whose inbox begins with answers that nobody waits for."""
     hub = opened(folder)
     asked = pb.GetWorkItemsRequest(maxConcurrentActivityWorkItems=2 * NEW_EVENTS_MAX)
-    worker = hub.desk.connect(Terms.of(asked, "w"))
+    worker = Worker(hub, asked)
     hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    first = await item(worker)
+    first = await worker.item()
     # The same task again and again: its first answer is the only one that is waited for.
     answer(hub, first, *(scheduling(1) for _ in range(NEW_EVENTS_MAX + 2)), scheduling(2))
-    sent = [await item(worker) for _ in range(NEW_EVENTS_MAX + 3)]
+    sent = [await worker.item() for _ in range(NEW_EVENTS_MAX + 3)]
     finish(hub, sent[0])
-    second = await item(worker)
+    second = await worker.item()
     for one in sent[1:]:
         finish(hub, one)
     await hub.hub.durable()
     answer(hub, second)
-    third = await item(worker)
+    third = await worker.item()
     hub.close()
     return [
         event.taskCompleted.taskScheduledId
@@ -68,14 +63,14 @@ async def behind_stale_answers(folder: Path) -> list[int]:
 async def behind_early_events(folder: Path) -> list[str]:
     """The kinds that begin the first turn of an instance that was sent much before its start."""
     hub = opened(folder)
-    worker = hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"))
+    worker = Worker(hub)
     request = pb.CreateInstanceRequest(instanceId="main", name="main")
     request.scheduledStartTimestamp.FromDatetime(system_now())
     request.scheduledStartTimestamp.seconds += 1
     hub.hub.start(request)
     for _ in range(NEW_EVENTS_MAX + 1):
         hub.hub.raise_event(pb.RaiseEventRequest(instanceId="main", name="early"))
-    first = await item(worker)
+    first = await worker.item()
     hub.close()
     kinds = [event.WhichOneof("eventType") for event in first.orchestratorRequest.newEvents]
     assert len(kinds) == NEW_EVENTS_MAX + 1

@@ -1,0 +1,91 @@
+"""A turn goes to its worker while what it depends on is being written: what a crash makes of it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from services.scheduler.dispatch.items import Kind
+from services.scheduler.dispatch.streams import Terms
+from services.scheduler.engine.protos import pb
+from services.scheduler.hub.opened import OpenHub
+from tests.store.loops import on_a_loop
+from tests.unit.hub.test_families import starting
+from tests.unit.hub.test_turns import answer, opened, scheduling
+from tests.unit.hub.workers import Worker
+
+
+def copied_at_each_item(hub: OpenHub, folder: Path, crashes: Path) -> list[tuple[str, Path]]:
+    """Connects a worker; gives what it is sent, each with the files as a kill would leave them."""
+    sent: list[tuple[str, Path]] = []
+
+    def write(payload: bytes) -> None:
+        kept = crashes / str(len(sent))
+        shutil.copytree(folder, kept)
+        sent.append((pb.WorkItem.FromString(payload).completionToken, kept))
+
+    hub.desk.connect(Terms.of(pb.GetWorkItemsRequest(), "w"), write)
+    return sent
+
+
+def reading(folder: Path, find: Callable[[OpenHub], bool]) -> bool:
+    """What is found in the hub that is in a folder."""
+    hub = opened(folder)
+    try:
+        return find(hub)
+    finally:
+        hub.close()
+
+
+def has(instance_id: str) -> Callable[[OpenHub], bool]:
+    return lambda hub: hub.hub.get(pb.GetInstanceRequest(instanceId=instance_id)).exists
+
+
+@on_a_loop
+async def test_turns_are_sent_before_the_disk_has_what_they_are_for_activities_after(
+    tmp_path: Path,
+) -> None:
+    folder, crashes = tmp_path / "hub", tmp_path / "crashes"
+    folder.mkdir()
+    hub = opened(folder)
+    sent = copied_at_each_item(hub, folder, crashes)
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    await hub.hub.durable()
+    parent = pb.WorkItem(completionToken=sent[0][0])
+    answer(hub, parent, starting(1, "child"))
+    await hub.hub.durable()
+    answer(hub, pb.WorkItem(completionToken=sent[1][0]), scheduling(1))
+    await hub.hub.durable()
+    hub.close()
+    (_, start), (_, child), (_, activity) = sent
+    assert not reading(start, has("main"))
+    assert reading(child, has("main"))
+    assert not reading(child, has("child"))
+    assert reading(activity, lambda hub: hub.dispatcher.waiting()[Kind.ACTIVITY] == 1)
+
+
+@on_a_loop
+async def test_a_turn_that_was_sent_too_early_is_no_more_after_the_crash_and_its_cause_comes_again(
+    tmp_path: Path,
+) -> None:
+    folder, crashes = tmp_path / "hub", tmp_path / "crashes"
+    folder.mkdir()
+    hub = opened(folder)
+    sent = copied_at_each_item(hub, folder, crashes)
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    await hub.hub.durable()
+    answer(hub, pb.WorkItem(completionToken=sent[0][0]), starting(1, "child"))
+    await hub.hub.durable()
+    hub.close()
+    token, crash = sent[1]
+    again = opened(crash)
+    worker = Worker(again)
+    parent = await worker.item()
+    assert parent.orchestratorRequest.instanceId == "main"
+    answer(again, pb.WorkItem(completionToken=token), scheduling(1))
+    await again.hub.durable()
+    assert not worker.has_more
+    answer(again, parent, starting(1, "child"))
+    child = await worker.item()
+    assert child.orchestratorRequest.instanceId == "child"
+    assert child.completionToken != token
+    again.close()
