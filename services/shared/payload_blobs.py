@@ -17,7 +17,7 @@ from durabletask.extensions.azure_blob_payloads import BlobPayloadStore, BlobPay
 
 from services.shared.errors import PayloadStoreError
 from services.shared.payload_files import PayloadMissingError
-from services.shared.payload_place import BLOB_TOKEN, BlobContainer
+from services.shared.payload_place import BLOB_MARK, BLOB_TOKEN, BlobContainer
 
 Result = TypeVar("Result")
 
@@ -35,6 +35,8 @@ _FOLDER: Final = re.compile(r"[A-Za-z0-9_@-][A-Za-z0-9_@:-]{0,99}")
 
 class BlobPlace:
     """A blob container. Raises `PayloadStoreError` for an account that cannot be one."""
+
+    mark: Final = BLOB_MARK.encode()
 
     def __init__(self, container: BlobContainer) -> None:
         self._container = container

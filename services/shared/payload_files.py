@@ -22,7 +22,7 @@ from typing import Final
 # Match it as a whole (`fullmatch`): a token is a payload's entire text, never a part of one.
 TOKEN: Final = re.compile(r"file:v1:(?P<digest>[0-9a-f]{64})")
 
-_PREFIX: Final = "file:v1:"
+FILE_MARK: Final = "file:v1:"
 _FOLDER: Final = re.compile(r"[0-9a-f]{2}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 # What a process that died in the middle of a write leaves behind stands here, and nowhere else.
@@ -44,7 +44,7 @@ class PayloadMissingError(LookupError):
 
 def token_of(data: bytes) -> str:
     """The token of a payload's bytes (UTF-8 text)."""
-    return _PREFIX + hashlib.sha256(data).hexdigest()
+    return FILE_MARK + hashlib.sha256(data).hexdigest()
 
 
 class PayloadFiles:
@@ -170,7 +170,7 @@ class PayloadFiles:
             if _FOLDER.fullmatch(folder) and not (self._directory / folder).is_symlink():
                 for name in _names(self._directory / folder):
                     if _DIGEST.fullmatch(name) and name.startswith(folder):
-                        yield _PREFIX + name
+                        yield FILE_MARK + name
 
     def _stat(self, token: str) -> os.stat_result | None:
         try:

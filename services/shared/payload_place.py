@@ -21,8 +21,9 @@ INLINE_BYTES_MAX: Final = 1024 * 1024
 BYTES_MAX: Final = 100 * 1024 * 1024
 # A payload is in memory a few times over where it is read.
 _BYTES_MAX_MAX: Final = 1024 * 1024 * 1024
+BLOB_MARK: Final = "blob:v1:"
 BLOB_TOKEN: Final = re.compile(
-    r"blob:v1:(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9]):(?P<name>[^\x00-\x1f\x7f]{1,1024})"
+    BLOB_MARK + r"(?P<container>[a-z0-9][a-z0-9-]{1,61}[a-z0-9]):(?P<name>[^\x00-\x1f\x7f]{1,1024})"
 )
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]

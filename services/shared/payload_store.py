@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from durabletask.payload import LargePayloadStorageOptions, PayloadStore
 
 from services.shared.errors import PayloadStoreError, PayloadTooLargeError
-from services.shared.payload_files import TOKEN, PayloadFiles, PayloadMissingError
+from services.shared.payload_files import FILE_MARK, TOKEN, PayloadFiles, PayloadMissingError
 from services.shared.payload_place import THRESHOLD_BYTES, BlobContainer, PayloadSettings
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,10 @@ _UNLIMITED: Final = 2**63 - 1
 
 class Place(Protocol):
     """Where payloads lie. Its methods block, and any thread may call them."""
+
+    @property
+    def mark(self) -> bytes:
+        """What every token of this place begins with."""
 
     def prepare(self) -> None:
         """Finds out whether the place can be used; raises `PayloadStoreError`."""
@@ -46,6 +50,8 @@ class Place(Protocol):
 
 class DirectoryPlace:
     """Payloads as files of a directory that all processes share."""
+
+    mark: Final = FILE_MARK.encode()
 
     def __init__(self, files: PayloadFiles) -> None:
         self._files = files
@@ -104,6 +110,11 @@ class CachingPayloadStore(PayloadStore):
     def options(self) -> LargePayloadStorageOptions:
         """The threshold; the limit is ours to check."""
         return self._options
+
+    @property
+    def mark(self) -> bytes:
+        """What every token of this store begins with, as it stands in a message."""
+        return self._place.mark
 
     def prepare(self) -> None:
         """Finds out whether the store can be used; raises `PayloadStoreError`."""

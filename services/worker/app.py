@@ -26,6 +26,7 @@ from services.worker.activities import OrderProcessor
 from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
+from services.worker.payload_search import search_where_needed
 from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
 from services.worker.settings import WorkerSettings
 from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
@@ -59,6 +60,7 @@ def run(settings: WorkerSettings) -> int:
         return 0
     use_worker_loop()
     collect_rarely()
+    search_where_needed()
     worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
