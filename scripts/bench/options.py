@@ -27,8 +27,8 @@ class Sizes:
     naps: int = 800
     # Finished instances on the disk.
     instances: int = 1_000_000
-    # Orders of a run that browsers look at.
-    watched: int = 20_000
+    # Orders of a run that browsers look at: long beside the moment in which they turn to it.
+    watched: int = 40_000
     # Orders through `submit`, for the disk that real ones take.
     submitted: int = 5_000
 

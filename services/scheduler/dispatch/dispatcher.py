@@ -29,6 +29,8 @@ _ABANDONED_SECONDS: Final = 0.1
 _ABANDONED_SECONDS_MAX: Final = 5.0
 _DOUBLINGS_MAX: Final = 16
 _KINDS: Final = tuple(Kind)
+# An order is a rank and, behind it, a number that no other item has.
+_RANK_BITS: Final = 40
 
 
 class Dispatcher:
@@ -51,6 +53,8 @@ class Dispatcher:
         self._unreadable: dict[tuple[Kind, int], int] = {}
         self._count = 0
         self._order = 0
+        # Of instances that have had activities: where their first one stood.
+        self._ranks: dict[int, int] = {}
         self._stopped = False
         self._waking: asyncio.Handle | None = None
         # Set once, after `pause`, all that workers have has been answered or given back.
@@ -63,7 +67,11 @@ class Dispatcher:
     # Work
 
     def offer(self, work: Work) -> None:
-        """Makes work ready, unless it is ready, set apart, asleep or leased already."""
+        """Makes work ready, unless it is ready, set apart, asleep or leased already.
+
+        The oldest goes first. An activity is as old as the first one of its execution: who is
+        about to be done does not start again at the end of the queue for a retry or a next step.
+        """
         key = work.key
         if key in self._leased or key in self._asleep:
             return
@@ -73,12 +81,19 @@ class Dispatcher:
         if key in self._suspects:
             return
         self._order += 1
-        self._place(work, self._order)
+        rank = self._order
+        if work.kind is Kind.ACTIVITY:
+            rank = self._ranks.setdefault(work.instance, rank)
+        self._place(work, (rank << _RANK_BITS) + self._order)
 
     def offer_all(self, works: Iterable[Work]) -> None:
         """Makes work ready, in this order."""
         for work in works:
             self.offer(work)
+
+    def forget_rank(self, instance: int) -> None:
+        """An execution has ended: what comes of this instance from now on is new."""
+        self._ranks.pop(instance, None)
 
     def withdraw(self, kind: Kind, seq: int) -> None:
         """Work that is no more. Who has it may answer; nobody will listen."""

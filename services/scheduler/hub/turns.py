@@ -219,6 +219,7 @@ class Turns:
             self._store.add_message(row.seq, event)
         self._store.references.count_again(row.seq)
         self._parts.executions.forget(row.seq)
+        self._parts.commits.then(lambda: self._parts.dispatcher.forget_rank(row.seq))
 
     def _replace_history(
         self, row: InstanceRow, before: Execution, decision: Decision, now: datetime

@@ -15,6 +15,10 @@ def activity(seq: int, name: str = "act", version: str | None = None, lost: int 
     return Work(kind=Kind.ACTIVITY, seq=seq, name=name, version=version, deliveries=lost)
 
 
+def activity_of_instance(instance: int, seq: int, name: str = "act") -> Work:
+    return Work(kind=Kind.ACTIVITY, seq=seq, name=name, instance=instance)
+
+
 def turn(seq: int, lost: int = 0) -> Work:
     return Work(kind=Kind.ORCHESTRATION, seq=seq, name="main", deliveries=lost)
 

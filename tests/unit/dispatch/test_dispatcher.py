@@ -6,7 +6,15 @@ from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind, Work, activity_of
 from services.scheduler.dispatch.suspects import SUSPECT_DELIVERIES
 from services.scheduler.engine.protos import pb
-from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of, turn
+from tests.unit.dispatch.recorder import (
+    Recorder,
+    activity,
+    activity_of_instance,
+    held,
+    terms,
+    token_of,
+    turn,
+)
 from tests.unit.dispatch.virtual_time import in_virtual_time
 from tests.unit.engine.given import NOW
 
@@ -20,6 +28,32 @@ async def test_work_waits_for_a_worker_and_goes_oldest_first() -> None:
     assert held(worker) == [2, 9, 1]
     assert hub.dispatcher.waiting()[Kind.ACTIVITY] == 0
     assert hub.dispatcher.in_air()[Kind.ACTIVITY] == 3
+
+
+@in_virtual_time
+@pytest.mark.parametrize("name", ["act", "other"])
+async def test_what_an_execution_does_later_is_as_old_as_what_it_did_first(name: str) -> None:
+    hub = Recorder()
+    worker = hub.connect(terms(1))
+    hub.offer(*(activity_of_instance(1, seq) for seq in (11, 12)))
+    hub.offer(*(activity_of_instance(2, seq) for seq in (21, 22)))
+    # A retry, or a next step.
+    hub.offer(activity_of_instance(1, 13, name))
+    order = []
+    while held(worker):
+        order += held(worker)
+        hub.dispatcher.complete(token_of(worker, order[-1]))
+        hub.dispatcher.pump()
+    assert order == [11, 12, 13, 21, 22]
+
+
+@in_virtual_time
+async def test_what_an_instance_does_after_its_execution_has_ended_is_new() -> None:
+    hub = Recorder()
+    hub.offer(activity_of_instance(1, 11), activity_of_instance(2, 21))
+    hub.dispatcher.forget_rank(1)
+    hub.offer(activity_of_instance(1, 12))
+    assert held(hub.connect()) == [11, 21, 12]
 
 
 @in_virtual_time
