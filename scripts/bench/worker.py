@@ -18,7 +18,6 @@ from services.shared.environment import Environment
 from services.shared.logs import configure_logging
 from services.worker.app import new_worker, open_payload_store
 from services.worker.loop import collect_rarely, use_worker_loop
-from services.worker.payload_search import search_where_needed
 from services.worker.settings import WorkerSettings
 from services.worker.state import StateKeeper
 
@@ -63,7 +62,6 @@ def _ours(address: str, *, with_store: bool) -> DurableTaskSchedulerWorker:
     keeper = StateKeeper(None, scheduler=address)
     use_worker_loop()
     collect_rarely()
-    search_where_needed()
     payloads = open_payload_store(settings.payloads) if with_store else None
     worker = new_worker(settings, keeper, payloads)
     register(worker, keeper.counted)

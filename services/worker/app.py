@@ -27,7 +27,7 @@ from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
 from services.worker.payload_search import search_where_needed
-from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
+from services.worker.payloads import WorkerPayloadStore
 from services.worker.settings import WorkerSettings
 from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
 
@@ -60,7 +60,6 @@ def run(settings: WorkerSettings) -> int:
         return 0
     use_worker_loop()
     collect_rarely()
-    search_where_needed()
     worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
@@ -109,12 +108,13 @@ def new_worker(
     settings: WorkerSettings, keeper: StateKeeper, payloads: WorkerPayloadStore | None = None
 ) -> DurableTaskSchedulerWorker:
     """A worker with all of our options and nothing registered; `start` it yourself."""
+    search_where_needed()
     return DurableTaskSchedulerWorker(
         host_address=settings.connection.endpoint,
         taskhub=settings.connection.taskhub,
         token_credential=credential_for(settings.connection),
         secure_channel=settings.connection.secure,
-        interceptors=[LinkObserver(keeper), *([UnstoredAnswers(payloads)] if payloads else [])],
+        interceptors=[LinkObserver(keeper)],
         channel_options=channel_options(settings.connection),
         resiliency_options=_RESILIENCY,
         concurrency_options=ConcurrencyOptions(

@@ -2,17 +2,15 @@
 
 SDK 1.12.0 only logs an error of `upload()` and sends no answer at all: the item stays with this
 worker for as long as it is connected, and its orchestration never ends. So `upload` here never
-raises; it notes the error, and the answer is turned into a failure on its way out.
+raises; it notes the error, and the answer is turned into a failure before it is sent.
 """
 
 import logging
 import threading
 import uuid
-from collections.abc import Callable
 from typing import Any, Final
 
 import durabletask.internal.orchestrator_service_pb2 as pb
-import grpc
 from durabletask.internal import helpers
 
 from services.shared.errors import PayloadTooLargeError
@@ -52,27 +50,6 @@ class WorkerPayloadStore(CachingPayloadStore):
         if error is None or self._stand_in.encode() not in request.SerializeToString():
             return None
         return error
-
-
-class UnstoredAnswers(
-    grpc.UnaryUnaryClientInterceptor,  # type: ignore[type-arg]  # generic in its stubs only
-):
-    """Turns the answers whose payloads could not be stored into failures that say so."""
-
-    def __init__(self, store: WorkerPayloadStore) -> None:
-        self._store = store
-
-    def intercept_unary_unary(
-        self,
-        continuation: Callable[[grpc.ClientCallDetails, Any], Any],
-        client_call_details: grpc.ClientCallDetails,
-        request: Any,  # noqa: ANN401 - gRPC's signature
-    ) -> Any:  # noqa: ANN401 - gRPC's signature
-        """Passes the call on, with another answer where that is needed."""
-        error = self._store.take_failure(request)
-        if error is not None:
-            request = failed(request, error)
-        return continuation(client_call_details, request)
 
 
 def failed(answer: Any, error: Exception) -> Any:  # noqa: ANN401 - one of the three answers

@@ -20,7 +20,8 @@ from scripts.local_stack import LocalStack
 from services.shared.payload_files import PayloadFiles
 from services.shared.payload_store import CachingPayloadStore, DirectoryPlace, Place
 from services.shared.sdk import new_converter
-from services.worker.payloads import UnstoredAnswers, WorkerPayloadStore
+from services.worker.payload_search import search_where_needed
+from services.worker.payloads import WorkerPayloadStore
 from tests.conformance.hub import Hub, Steps
 from tests.e2e.schedulers import QUIET
 
@@ -142,7 +143,8 @@ def working(
     orchestrators: Sequence[Callable[..., Any]] = ORCHESTRATORS,
     activities: Sequence[Callable[..., Any]] = (echo, swell),
 ) -> Iterator[None]:
-    """A worker with these programs, as ours are: store, converter and interceptor."""
+    """A worker with these programs, as ours are: store, converter and search."""
+    search_where_needed()
     with hub.worker(
         orchestrators=orchestrators,
         activities=activities,
@@ -150,7 +152,6 @@ def working(
         configure=lambda worker: worker.use_work_item_filters(),
         payload_store=store,
         data_converter=new_converter(store),
-        interceptors=None if store is None else [UnstoredAnswers(store)],
     ):
         yield
 

@@ -13,6 +13,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from services.shared.payload_files import PayloadFiles, token_of
 from services.shared.payload_store import CachingPayloadStore, DirectoryPlace
 from services.worker.payload_search import search_where_needed
+from services.worker.payloads import WorkerPayloadStore
 from tests.unit.engine.given import NOW
 
 LARGE = "l" * 20_000
@@ -124,6 +125,27 @@ def test_where_nothing_can_be_found_nothing_is_asked(store: Asked) -> None:
     helpers.deexternalize_payloads(message, store)
     helpers.externalize_payloads(pb.ActivityResponse(result=text("1")), store)
     assert store.times == 0
+
+
+def test_an_answer_that_cannot_be_stored_leaves_as_a_failure(tmp_path: Path) -> None:
+    # A file in the directory's place: nobody can write below it, root neither.
+    (tmp_path / "taken").write_text("")
+    place = DirectoryPlace(PayloadFiles(tmp_path / "taken"))
+    store = WorkerPayloadStore(place, bytes_max=1_000_000)
+    answer = pb.ActivityResponse(instanceId="i", taskId=7, result=text(LARGE), completionToken="t")
+    helpers.externalize_payloads(answer, store, instance_id="i")
+    assert not answer.HasField("result")
+    assert "PAYLOAD_STORE" in answer.failureDetails.errorMessage
+    assert (answer.instanceId, answer.taskId, answer.completionToken) == ("i", 7, "t")
+    following = pb.ActivityResponse(result=text("l" * 17_000 + "other"))
+    helpers.externalize_payloads(following, place_of_another(tmp_path), instance_id="i")
+    assert following.HasField("result")
+
+
+def place_of_another(tmp_path: Path) -> WorkerPayloadStore:
+    return WorkerPayloadStore(
+        DirectoryPlace(PayloadFiles(tmp_path / "payloads")), bytes_max=1_000_000
+    )
 
 
 def test_another_store_is_asked_as_ever() -> None:
