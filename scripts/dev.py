@@ -8,7 +8,7 @@ from typing import Final
 
 from honcho import manager as honcho
 
-from scripts.local_stack import DASHBOARD_PORT, ROOT, StackError, free_port, read_workers
+from scripts.local_stack import DASHBOARD_PORT, ROOT, StackError, free_port, own_port, read_workers
 from services.shared.connection import read_connection
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
@@ -32,12 +32,14 @@ def main() -> int:
     # Its own 5 s end a worker in the middle of what it may finish.
     honcho.KILL_WAIT = _GRACE_SECONDS
     manager = honcho.Manager()
-    parts = {"scheduler": "services.scheduler"}
-    parts |= {f"worker-{number}": "services.worker" for number in range(1, workers + 1)}
+    parts = [("scheduler", "services.scheduler", environment)]
+    for number in range(1, workers + 1):
+        own = environment | own_port(environment, number)
+        parts.append((f"worker-{number}", "services.worker", own))
     # Its line of readiness is the link.
-    parts["dashboard"] = "services.dashboard"
-    for name, module in parts.items():
-        manager.add_process(name, _python(module), env=environment, cwd=str(ROOT))
+    parts.append(("dashboard", "services.dashboard", environment))
+    for name, module, variables in parts:
+        manager.add_process(name, _python(module), env=variables, cwd=str(ROOT))
     manager.loop()
     return 0 if manager.returncode == _INTERRUPTED else int(manager.returncode or 0)
 

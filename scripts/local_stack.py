@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -60,6 +60,14 @@ def free_port(usual: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise StackError("no free port")
+
+
+def own_port(environment: Mapping[str, str], number: int) -> dict[str, str]:
+    """What the worker of this number is told beside its environment: two cannot share a port."""
+    port = environment.get("WORKER_METRICS_PORT", "").strip()
+    if number == 1 or not port.isdecimal() or not int(port):
+        return {}
+    return {"WORKER_METRICS_PORT": str(int(port) + number - 1)}
 
 
 class LocalStack:
@@ -135,7 +143,7 @@ class LocalStack:
         """Starts one more worker; it waits for the scheduler by itself."""
         name = f"worker-{number}"
         state = {"WORKER_STATE_FILE": str(self._logs / f"{name}.json")}
-        self._spawn(name, "services.worker", state)
+        self._spawn(name, "services.worker", state | own_port(self.environment, number))
 
     def stopped_parts(self) -> list[str]:
         """The parts that have ended by themselves."""

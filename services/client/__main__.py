@@ -20,6 +20,7 @@ from services.client.settings import ClientSettings
 from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.payload_files import PayloadMissingError
+from services.shared.tracing import leave_out_opentelemetry
 
 app = typer.Typer(
     name="python -m services.client",
@@ -101,7 +102,10 @@ def _tell_unwritten(error: OSError) -> int:
 
 
 def _settings() -> ClientSettings:
-    return ClientSettings.read(Environment.of_process())
+    """To be read before a command imports the SDK, which finds OpenTelemetry or does not."""
+    settings = ClientSettings.read(Environment.of_process())
+    leave_out_opentelemetry(settings.tracing)
+    return settings
 
 
 @_command
@@ -129,6 +133,7 @@ def submit(  # noqa: PLR0913 - one parameter for each option
 
     The same orders submitted twice are one run: the second submission attaches to the first.
     """
+    settings = _settings()
     from services.client.submit import SubmitOptions, submit  # noqa: PLC0415 - keeps --help instant
 
     options = SubmitOptions(
@@ -141,15 +146,16 @@ def submit(  # noqa: PLR0913 - one parameter for each option
         skip_invalid=skip_invalid,
         json=json,
     )
-    return submit(file, options, _settings())
+    return submit(file, options, settings)
 
 
 @_command
 def status(instance_id: _InstanceId, *, json: _Json = False) -> int:
     """Show what an orchestration is doing, or what it came to."""
+    settings = _settings()
     from services.client.orchestrations import status  # noqa: PLC0415 - keeps --help instant
 
-    return status(instance_id, _settings(), json=json)
+    return status(instance_id, settings, json=json)
 
 
 @_command
@@ -161,9 +167,10 @@ def wait(
     json: _Json = False,
 ) -> int:
     """Wait for an orchestration and show what became of it."""
+    settings = _settings()
     from services.client.submit import wait  # noqa: PLC0415 - keeps --help instant
 
-    return wait(instance_id, _settings(), timeout=timeout, strict=strict, json=json)
+    return wait(instance_id, settings, timeout=timeout, strict=strict, json=json)
 
 
 @_command
@@ -179,9 +186,10 @@ def results(
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> int:
     """Show every order's outcome."""
+    settings = _settings()
     from services.client.results import results  # noqa: PLC0415 - keeps --help instant
 
-    return results(instance_id, _settings(), style="json" if json else style, output=output)
+    return results(instance_id, settings, style="json" if json else style, output=output)
 
 
 def list_(
@@ -194,10 +202,11 @@ def list_(
     json: _Json = False,
 ) -> int:
     """List the newest orchestrations."""
+    settings = _settings()
     from services.client.orchestrations import list_orchestrations  # noqa: PLC0415 - keeps --help instant
 
     return list_orchestrations(
-        _settings(), statuses=status or [], limit=limit, children=children, json=json
+        settings, statuses=status or [], limit=limit, children=children, json=json
     )
 
 
@@ -207,33 +216,37 @@ _command(list_, "list")
 @_command
 def suspend(instance_id: _InstanceId) -> int:
     """Suspend a running orchestration."""
+    settings = _settings()
     from services.client.control import request  # noqa: PLC0415 - keeps --help instant
 
-    return request("suspend", instance_id, _settings())
+    return request("suspend", instance_id, settings)
 
 
 @_command
 def resume(instance_id: _InstanceId) -> int:
     """Resume a suspended orchestration."""
+    settings = _settings()
     from services.client.control import request  # noqa: PLC0415 - keeps --help instant
 
-    return request("resume", instance_id, _settings())
+    return request("resume", instance_id, settings)
 
 
 @_command
 def terminate(instance_id: _InstanceId) -> int:
     """Terminate an orchestration and its sub-orchestrations."""
+    settings = _settings()
     from services.client.control import request  # noqa: PLC0415 - keeps --help instant
 
-    return request("terminate", instance_id, _settings())
+    return request("terminate", instance_id, settings)
 
 
 @_command
 def purge(instance_id: _InstanceId) -> int:
     """Forget a finished orchestration and its children."""
+    settings = _settings()
     from services.client.control import purge  # noqa: PLC0415 - keeps --help instant
 
-    return purge(instance_id, _settings())
+    return purge(instance_id, settings)
 
 
 @_command

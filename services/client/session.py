@@ -20,6 +20,7 @@ from services.shared.json_text import JsonText
 from services.shared.payload_place import PayloadSettings
 from services.shared.payload_store import CachingPayloadStore, place_of
 from services.shared.sdk import as_unavailable, new_client, status_code, status_details
+from services.shared.tracing import Tracing, open_tracing
 
 Result = TypeVar("Result")
 Notice = Callable[[str], None]
@@ -33,10 +34,17 @@ class Session:
     One that sends a large payload raises `PayloadStoreError` where that cannot be stored.
     """
 
-    def __init__(self, client: TaskHubGrpcClient, settings: ClientSettings, notice: Notice) -> None:
+    def __init__(
+        self,
+        client: TaskHubGrpcClient,
+        settings: ClientSettings,
+        notice: Notice,
+        tracing: Tracing,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._notice = notice
+        self._tracing = tracing
 
     @property
     def task_hub(self) -> str:
@@ -62,7 +70,9 @@ class Session:
                 raise
             return True
 
-        return self.patiently(schedule)
+        # One span for all tries: however often it is asked, it is one submission and one trace.
+        with self._tracing.span("submit", {"durabletask.task.instance_id": instance_id}):
+            return self.patiently(schedule)
 
     def find(self, instance_id: str, *, payloads: bool) -> OrchestrationState | None:
         """The orchestration's state, or None."""
@@ -142,10 +152,19 @@ def open_session(settings: ClientSettings, notice: Notice) -> Iterator[Session]:
     # The errors that a missing payload is logged with are told where it is read.
     logging.getLogger("services.shared.payload_store").setLevel(logging.CRITICAL)
     payloads = _payload_store(settings.payloads)
-    with new_client(
-        settings.connection, call_seconds=settings.call_seconds, payloads=payloads
-    ) as client:
-        yield Session(client, settings, notice)
+    tracing = open_tracing(
+        settings.tracing,
+        service="durable-task-client",
+        taskhub=settings.connection.taskhub,
+        warn=notice,
+    )
+    try:
+        with new_client(
+            settings.connection, call_seconds=settings.call_seconds, payloads=payloads
+        ) as client:
+            yield Session(client, settings, notice, tracing)
+    finally:
+        tracing.close()
 
 
 def _payload_store(settings: PayloadSettings) -> CachingPayloadStore | None:

@@ -8,6 +8,7 @@ from typing import Self
 from services.shared.connection import Connection, read_connection
 from services.shared.environment import Environment
 from services.shared.payload_place import PayloadSettings, read_payload_settings
+from services.shared.tracing import TraceSettings, read_trace_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class ClientSettings:
 
     connection: Connection
     payloads: PayloadSettings
+    tracing: TraceSettings
     invocation: str
     call_seconds: int
     connect_seconds: int
@@ -32,6 +34,7 @@ class ClientSettings:
         settings = cls(
             connection=connection,
             payloads=read_payload_settings(environment, connection),
+            tracing=read_trace_settings(environment),
             invocation=environment.text(
                 "CLIENT_INVOCATION",
                 _invocation(in_container=environment.flag("RUNS_IN_CONTAINER")),

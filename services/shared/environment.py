@@ -14,6 +14,7 @@ from dotenv import load_dotenv
 
 from services.shared.errors import BadSetting, SettingsError
 
+_PORT_MAX: Final = 65_535
 _DOTENV: Final = Path(__file__).resolve().parents[2] / ".env"
 
 
@@ -97,6 +98,16 @@ class Environment:
             return int(value)
         self.refuse(name, value, f"a whole number from {minimum} to {maximum}")
         return default
+
+    def port_or_none(self, name: str) -> int | None:
+        """A port, 0 for any free one; None when unset or `off`."""
+        value = self.optional(name)
+        if value is None or value.lower() == "off":
+            return None
+        if re.fullmatch(r"[0-9]{1,5}", value) and int(value) <= _PORT_MAX:
+            return int(value)
+        self.refuse(name, value, f"a port from 0 to {_PORT_MAX}, or off")
+        return None
 
     def rate(self, name: str, default: float) -> float:
         """A probability from 0 to 1."""

@@ -5,6 +5,7 @@ import sys
 from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.logs import configure_logging
+from services.shared.tracing import leave_out_opentelemetry
 from services.worker.settings import WorkerSettings
 
 
@@ -13,6 +14,7 @@ def main() -> int:
     try:
         settings = WorkerSettings.read(Environment.of_process())
         configure_logging(level=settings.log_level, style=settings.log_format)
+        leave_out_opentelemetry(settings.tracing)
         from services.worker.app import run  # noqa: PLC0415 - bad settings are told before gRPC loads
 
         return run(settings)

@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 import time
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
@@ -22,6 +23,7 @@ from services.shared.sdk import (
     new_converter,
 )
 from services.shared.signals import StopSignals
+from services.shared.tracing import Tracing, open_tracing
 from services.worker.activities import OrderProcessor
 from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.observer import LinkObserver
@@ -30,6 +32,9 @@ from services.worker.payload_search import search_where_needed
 from services.worker.payloads import WorkerPayloadStore
 from services.worker.settings import WorkerSettings
 from services.worker.state import HEARTBEAT_SECONDS, StateKeeper
+
+if TYPE_CHECKING:
+    from services.worker.metrics import WorkerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +63,30 @@ def run(settings: WorkerSettings) -> int:
     keeper.start()
     if not _wait_for_scheduler(settings, signals, keeper):
         return 0
+    tracing = open_tracing(
+        settings.tracing,
+        service="durable-task-worker",
+        taskhub=settings.connection.taskhub,
+        warn=log.warning,
+    )
     use_worker_loop()
     collect_rarely()
+    metrics = _open_metrics(settings, keeper)
     worker = new_worker(settings, keeper, payloads)
     for orchestrator in (main_orchestration, process_order_batch):
         worker.add_orchestrator(orchestrator)  # type: ignore[arg-type]  # "generator or result" is beyond mypy
-    worker.add_activity(keeper.counted(OrderProcessor(settings.processing).process_order))
+    process_order: Callable[..., Any] = OrderProcessor(settings.processing).process_order
+    if metrics is not None:
+        process_order = metrics.timed(process_order)
+        metrics.watch_turns(worker)
+    worker.add_activity(keeper.counted(process_order))
     # Only what is registered here: other programs share the hub with workers of their own.
     worker.use_work_item_filters()
     worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     while signals.wait(HEARTBEAT_SECONDS) is None:
         keeper.beat()
     keeper.draining()
-    return _drain(worker, keeper, signals, grace_seconds=settings.grace_seconds)
+    return _drain(worker, keeper, signals, tracing, grace_seconds=settings.grace_seconds)
 
 
 def _wait_for_scheduler(
@@ -104,6 +120,18 @@ def open_payload_store(settings: PayloadSettings) -> WorkerPayloadStore | None:
     return WorkerPayloadStore(place, bytes_max=settings.bytes_max)
 
 
+def _open_metrics(settings: WorkerSettings, keeper: StateKeeper) -> "WorkerMetrics | None":
+    """Serves the worker's metrics, where that is wanted; raises `SettingsError`."""
+    if settings.metrics_port is None:
+        return None
+    from services.worker.metrics import WorkerMetrics  # noqa: PLC0415 - only where somebody reads them
+    from services.worker.metrics_port import serve_metrics  # noqa: PLC0415 - only where somebody reads them
+
+    metrics = WorkerMetrics(keeper, settings)
+    serve_metrics(metrics.registry, settings.metrics_host, settings.metrics_port)
+    return metrics
+
+
 def new_worker(
     settings: WorkerSettings, keeper: StateKeeper, payloads: WorkerPayloadStore | None = None
 ) -> DurableTaskSchedulerWorker:
@@ -133,6 +161,7 @@ def _drain(
     worker: DurableTaskSchedulerWorker,
     keeper: StateKeeper,
     signals: StopSignals,
+    tracing: Tracing,
     *,
     grace_seconds: float,
 ) -> int:
@@ -162,7 +191,9 @@ def _drain(
             grace_seconds,
             keeper.activities,
         )
+        tracing.close()
         _end_process(0)
+    tracing.close()
     log.info("stopped, nothing left behind")
     return 0
 

@@ -8,6 +8,7 @@ from services.shared import logs
 from services.shared.connection import Connection, read_connection
 from services.shared.environment import Environment
 from services.shared.payload_place import PayloadSettings, read_payload_settings
+from services.shared.tracing import TraceSettings, read_trace_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,10 @@ class WorkerSettings:
     orchestrations_max: int
     grace_seconds: int
     state_file: Path | None
+    # None serves no metrics; 0 takes any free port, which the log names.
+    metrics_host: str
+    metrics_port: int | None
+    tracing: TraceSettings
     log_level: str
     log_format: str
 
@@ -58,6 +63,14 @@ class WorkerSettings:
             ),
             grace_seconds=environment.integer("WORKER_GRACE_SECONDS", 30, minimum=0, maximum=3_600),
             state_file=environment.path("WORKER_STATE_FILE"),
+            metrics_host=environment.text(
+                "WORKER_METRICS_HOST",
+                "127.0.0.1",
+                pattern=r"[A-Za-z0-9:.\-]+",
+                allowed="an address to listen on, such as 127.0.0.1, or 0.0.0.0 for all",
+            ),
+            metrics_port=environment.port_or_none("WORKER_METRICS_PORT"),
+            tracing=read_trace_settings(environment),
             log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
             log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
         )

@@ -60,6 +60,22 @@ class StateKeeper:
         self._lock = threading.Lock()
         self._link: Link = "connecting"
         self._activities = 0
+        self._connections = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the stream of work items is open."""
+        return self._link == "connected"
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new work is taken any more."""
+        return self._link == "draining"
+
+    @property
+    def connections(self) -> int:
+        """How often a stream of work items has been opened."""
+        return self._connections
 
     @property
     def activities(self) -> int:
@@ -81,6 +97,7 @@ class StateKeeper:
 
     def connected(self) -> None:
         """The stream of work items is open."""
+        self._connections += 1
         self._change("connected", f"connected to {self._scheduler}")
 
     def disconnected(self) -> None:

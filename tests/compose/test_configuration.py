@@ -22,6 +22,7 @@ OURS = [
 DECIDED_BY_THE_CONTAINER = {
     "RUNS_IN_CONTAINER",
     "WORKER_STATE_FILE",
+    "WORKER_METRICS_HOST",
     "SCHEDULER_HOST",
     "SCHEDULER_GRPC_PORT",
     "SCHEDULER_HTTP_PORT",
@@ -159,7 +160,12 @@ def test_a_worker_is_killed_ten_seconds_after_its_own_grace_is_over(
 
 def test_a_setting_that_is_unset_stays_unset_in_the_container() -> None:
     services = configured()
-    assert services["worker"]["environment"].keys() == {"ENDPOINT", "TASKHUB", "WORKER_STATE_FILE"}
+    assert services["worker"]["environment"].keys() == {
+        "ENDPOINT",
+        "TASKHUB",
+        "WORKER_METRICS_PORT",
+        "WORKER_STATE_FILE",
+    }
     assert services["client"]["environment"].keys() == {"ENDPOINT", "TASKHUB"}
 
 
