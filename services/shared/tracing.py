@@ -23,7 +23,7 @@ _ALLOWED: Final = (
     " http://localhost:4318"
 )
 # Read by OpenTelemetry's own SDK; named here so that each is documented and reaches containers. Not
-# OTEL_RESOURCE_ATTRIBUTES: Docker's command line sets that one for itself, and Compose would pass it on.
+# OTEL_RESOURCE_ATTRIBUTES: Docker's command line sets it for itself, and Compose would pass it on.
 _OF_OPENTELEMETRY: Final = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
