@@ -95,6 +95,8 @@ class LocalStack:
             "TASKHUB": "default",
             "DTS_TASK_HUB_NAMES": "default",
             "SCHEDULER_HOST": "127.0.0.1",
+            # What a .env asks for is about another scheduler: these blanks win over it.
+            **dict.fromkeys(("SCHEDULER_AUTH", "SCHEDULER_TLS_CERT", "SCHEDULER_TLS_KEY"), ""),
             "SCHEDULER_DATA_DIR": str(logs / "data"),
             "DASHBOARD_HOST": "127.0.0.1",
             **(environment or {}),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import uvloop
 
+from services.scheduler.auth.gates import gate_of
 from services.scheduler.clock import system_now
 from services.scheduler.edge.server import GrpcServer
 from services.scheduler.edge.service import TaskHubService
@@ -20,6 +21,7 @@ from services.scheduler.hub.collector import Collector
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store.database import DataDirectory
+from services.scheduler.tls import TlsPair, load
 from services.shared.payload_files import PayloadFiles
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,10 @@ class _Scheduler:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         settings = self._settings
+        # Before anything is touched: what cannot be protected is not served.
+        gate = gate_of(settings.auth)
+        tls = None if settings.tls is None else load(settings.tls)
+        _warn(settings)
         directory = DataDirectory(settings.data_dir)
         http = HttpServer.bind(settings.host, settings.http_port)
         hubs = TaskHubs(
@@ -88,23 +94,19 @@ class _Scheduler:
             payloads=None if settings.payload_dir is None else PayloadFiles(settings.payload_dir),
         )
         collectors = _collectors(hubs, directory)
-        service = TaskHubService(hubs)
+        service = TaskHubService(hubs, gate)
         server = GrpcServer(service.take, SERVER_OPTIONS)
-        grpc_port = _listen(server, settings)
+        grpc_port = _listen(server, settings, tls)
         server.start()
         # A name that it was told to listen on is one that it is called by.
         names = (*settings.http_hosts, settings.host)
-        http.start(application(hubs, service.calls, names))
-        upkeep = [self._loop.create_task(self._purge_finished(hubs))]
-        upkeep += [self._loop.create_task(one.run()) for one in collectors]
-        # For whoever started it, a person or a program, and so not a matter of the log's level.
-        print(  # noqa: T201 - the line that tells of readiness
-            f"ready: gRPC on {_address(settings.host, grpc_port)},"
-            f" HTTP on {_address(settings.host, http.port)},"
-            f" task hubs {', '.join(hub.name for hub in hubs.opened)},"
-            f" data in {settings.data_dir.absolute()}",
-            flush=True,
+        http.start(
+            application(hubs, service.calls, gate, names), None if tls is None else tls.context
         )
+        upkeep = [self._loop.create_task(self._purge_finished(hubs))]
+        upkeep += [self._loop.create_task(service.recheck())]
+        upkeep += [self._loop.create_task(one.run()) for one in collectors]
+        _announce(settings, hubs, grpc_port, http.port)
         await self._stop.wait()
         for task in upkeep:
             task.cancel()
@@ -169,10 +171,33 @@ async def _drained(hubs: TaskHubs) -> None:
         await asyncio.wait_for(asyncio.gather(*drained), _DRAIN_SECONDS)
 
 
-def _listen(server: GrpcServer, settings: SchedulerSettings) -> int:
+def _warn(settings: SchedulerSettings) -> None:
+    """Once, at the start: somebody should have meant it."""
+    if settings.is_exposed and settings.auth.is_open:
+        log.warning(
+            "whoever reaches %s may change everything (SCHEDULER_AUTH=none,"
+            " SCHEDULER_ALLOW_INSECURE=1): this network must be private",
+            settings.host,
+        )
+    elif settings.is_exposed and settings.tls is None:
+        log.warning("tokens travel in the clear: set SCHEDULER_TLS_CERT and SCHEDULER_TLS_KEY")
+
+
+def _announce(settings: SchedulerSettings, hubs: TaskHubs, grpc_port: int, http_port: int) -> None:
+    """For whoever started it, a person or a program, and so not a matter of the log's level."""
+    print(  # noqa: T201 - the line that tells of readiness
+        f"ready: gRPC on {_address(settings.host, grpc_port)},"
+        f" HTTP on {_address(settings.host, http_port)},"
+        f" task hubs {', '.join(hub.name for hub in hubs.opened)},"
+        f" data in {settings.data_dir.absolute()}",
+        flush=True,
+    )
+
+
+def _listen(server: GrpcServer, settings: SchedulerSettings, tls: TlsPair | None) -> int:
     address = _address(settings.host, settings.grpc_port)
     try:
-        return server.listen(address)
+        return server.listen(address, None if tls is None else (tls.key, tls.cert))
     except OSError as error:
         raise PortInUseError(address, "SCHEDULER_GRPC_PORT") from error
 

@@ -70,6 +70,25 @@ class WrongStateError(CallError):
     tells_of_state = True
 
 
+class UnauthenticatedError(CallError):
+    """The call does not prove who calls."""
+
+
+class KeysWantedError(UnauthenticatedError):
+    """The token names a signing key that is not known yet; it may be once the keys are fetched."""
+
+
+class ForbiddenError(CallError):
+    """Who calls may not do this, or not here."""
+
+
+class AuthenticationAwayError(CallError):
+    """Nobody can be let in for now, whatever their token."""
+
+    def __init__(self) -> None:
+        super().__init__("The scheduler cannot check tokens now; its log says why")
+
+
 class StoppingError(CallError):
     """The scheduler is stopping; another one may serve soon."""
 
@@ -90,6 +109,13 @@ class ClaimError(SchedulerError):
 
 class StopError(SchedulerError):
     """The scheduler cannot start, or cannot go on."""
+
+
+class SecurityError(StopError):
+    """What is to protect the scheduler cannot be used; the text names the setting."""
+
+    def __init__(self, setting: str, why: str) -> None:
+        super().__init__(f"{setting}: {why}")
 
 
 class PortInUseError(StopError):

@@ -1,9 +1,12 @@
 """The scheduler's settings, built once from the environment."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from services.scheduler.auth.settings import AuthSettings
+from services.scheduler.tls import TlsFiles, read_tls_files
 from services.shared import logs
 from services.shared.environment import Environment
 from services.shared.payload_place import read_payload_place
@@ -28,6 +31,9 @@ class SchedulerSettings:
     http_port: int
     # Names that the HTTP port is called by, beside those that can only mean this machine.
     http_hosts: tuple[str, ...]
+    # None serves both ports without TLS.
+    tls: TlsFiles | None
+    auth: AuthSettings
     data_dir: Path
     # Where clients and workers keep large payloads, None where that is no directory of ours.
     payload_dir: Path | None
@@ -37,6 +43,11 @@ class SchedulerSettings:
     retention_days: int | None
     log_level: str
     log_format: str
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether somebody on another machine could reach it."""
+        return not _is_of_this_machine(self.host)
 
     @classmethod
     def read(cls, environment: Environment) -> Self:
@@ -68,6 +79,8 @@ class SchedulerSettings:
                 "SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX
             ),
             http_hosts=tuple(name.strip() for name in hosts.split(",") if name.strip()),
+            tls=read_tls_files(environment),
+            auth=AuthSettings.read(environment),
             data_dir=data_dir,
             payload_dir=_payload_dir(environment, data_dir),
             task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
@@ -76,8 +89,23 @@ class SchedulerSettings:
             log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
             log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
         )
+        may_be_insecure = environment.flag("SCHEDULER_ALLOW_INSECURE")
+        if settings.is_exposed and settings.auth.is_open and not may_be_insecure:
+            environment.refuse(
+                "SCHEDULER_HOST",
+                settings.host,
+                "whoever reaches this address could change everything: set SCHEDULER_AUTH=token or"
+                " jwt, or, where the network is private, SCHEDULER_ALLOW_INSECURE=1",
+            )
         environment.check()
         return settings
+
+
+def _is_of_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 def _retention(environment: Environment) -> int | None:

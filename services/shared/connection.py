@@ -40,7 +40,7 @@ class Connection:
     @property
     def is_on_this_machine(self) -> bool:
         """Whether the endpoint is a loopback address, or a name that means one."""
-        return _is_loopback(urlsplit(self.endpoint).hostname or "")
+        return is_loopback(urlsplit(self.endpoint).hostname or "")
 
 
 def read_connection(environment: Environment) -> Connection:
@@ -81,7 +81,7 @@ def _problem_with(endpoint: str, *, in_container: bool) -> str | None:
     port_is_usable = port != 0 and (port is not None or parts.scheme == "https")
     if parts.scheme not in {"http", "https"} or not port_is_usable or not _is_bare(parts):
         return _ENDPOINT_ALLOWED
-    if in_container and _is_loopback(parts.hostname or ""):
+    if in_container and is_loopback(parts.hostname or ""):
         return _LOOPBACK_ADVICE
     return None
 
@@ -93,7 +93,8 @@ def _is_bare(parts: SplitResult) -> bool:
     return bool(host) and printable and not extras and not parts.netloc.endswith(":")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name, can only mean this machine to whoever dials it."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

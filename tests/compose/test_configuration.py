@@ -213,7 +213,10 @@ def test_the_client_runs_only_when_asked_and_reads_the_orders() -> None:
 
 def test_our_own_scheduler_takes_the_place_of_the_emulator() -> None:
     scheduler = configured(EMBEDDED, TASKHUB="orders")["scheduler"]
-    assert scheduler["environment"] == {"DTS_TASK_HUB_NAMES": "orders"}
+    assert scheduler["environment"] == {
+        "DTS_TASK_HUB_NAMES": "orders",
+        "SCHEDULER_ALLOW_INSECURE": "1",
+    }
     assert published(scheduler) == [("127.0.0.1", "8080", 8080), ("127.0.0.1", "8081", 8081)]
     [data, _] = scheduler["volumes"]
     assert (data["type"], data["source"], data["target"]) == ("volume", "scheduler-data", "/data")

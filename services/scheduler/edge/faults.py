@@ -6,11 +6,14 @@ from typing import Final
 import grpc
 
 from services.scheduler.errors import (
+    AuthenticationAwayError,
     BadRequestError,
     CallError,
+    ForbiddenError,
     InstanceExistsError,
     NotFoundError,
     StoppingError,
+    UnauthenticatedError,
     WrongStateError,
 )
 
@@ -20,6 +23,9 @@ _CODES: Final[Mapping[type[CallError], grpc.StatusCode]] = {
     InstanceExistsError: grpc.StatusCode.ALREADY_EXISTS,
     WrongStateError: grpc.StatusCode.FAILED_PRECONDITION,
     StoppingError: grpc.StatusCode.UNAVAILABLE,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+    AuthenticationAwayError: grpc.StatusCode.UNAVAILABLE,
 }
 
 

@@ -29,10 +29,13 @@ class Call:
     hubs: TaskHubs
     task_hub: str
     request: Any
+    # To make a dynamic task hub is to change something, and no reader does.
+    may_make_hub: bool
 
     def hub(self) -> OpenHub:
         """The hub that its metadata names; raises `TaskHubNotFoundError`."""
-        return self.hubs.find(self.task_hub)
+        find = self.hubs.find if self.may_make_hub else self.hubs.existing
+        return find(self.task_hub)
 
 
 UseCase = Callable[[OpenHub, Any], Any]

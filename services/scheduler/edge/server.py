@@ -231,10 +231,18 @@ class GrpcServer:
         # A daemon: a process that ends by an error is not kept alive by what it served.
         self._poller = threading.Thread(target=self._poll, name="grpc", daemon=True)
 
-    def listen(self, address: str) -> int:
-        """Binds `HOST:PORT` without TLS and gives the port; raises `OSError` when it is taken."""
+    def listen(self, address: str, tls: tuple[bytes, bytes] | None = None) -> int:
+        """Binds `HOST:PORT` and gives the port; raises `OSError` when it is taken.
+
+        `tls` is a private key and the certificate's chain, in PEM; without, there is no TLS.
+        """
+        credentials = None
+        if tls is not None:
+            pair = cygrpc.SslPemKeyCertPair(*tls)
+            # Clients prove who they are by tokens, not by certificates.
+            credentials = cygrpc.server_credentials_ssl(None, [pair], False)  # noqa: FBT003 - its own signature
         try:
-            port: int = self._server.add_http2_port(address.encode())
+            port: int = self._server.add_http2_port(address.encode(), credentials)
         except RuntimeError as error:
             raise OSError(str(error)) from error
         if not port:

@@ -7,14 +7,17 @@ else that is wrong, and so that work items go out as the bytes that they are.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from services.scheduler.auth.gate import HEADER, Gate
+from services.scheduler.auth.identity import Identity
 from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.faults import code_of
 from services.scheduler.edge.methods import (
     TOKEN_FIELDS,
@@ -27,9 +30,16 @@ from services.scheduler.edge.methods import (
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.engine.protos import pb
-from services.scheduler.errors import BadRequestError, CallError, StoppingError
+from services.scheduler.errors import (
+    AuthenticationAwayError,
+    BadRequestError,
+    CallError,
+    KeysWantedError,
+    StoppingError,
+)
 from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.opened import OpenHub
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +48,26 @@ SERVICE: Final = "TaskHubSidecarService"
 PING_SECONDS: Final = 30.0
 _PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
-_Take = Callable[[ServerCall], None]
+# A call that goes on for longer than this is asked again whether it may.
+RECHECK_SECONDS: Final = 1.0
+
+_Take = Callable[[ServerCall, Identity], None]
+_Serve = Callable[[ServerCall, Identity], Coroutine[Any, Any, None]]
 
 
 class TaskHubService:
     """The calls of all hubs of one scheduler."""
 
-    def __init__(self, hubs: TaskHubs) -> None:
+    def __init__(self, hubs: TaskHubs, gate: Gate) -> None:
         self._hubs = hubs
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._gate = gate
+        # What goes on, with the call that it ends with.
+        self._tasks: dict[asyncio.Task[None], tuple[str, ServerCall]] = {}
+        # Calls that wait for the key of their token.
+        self._arriving: set[asyncio.Task[None]] = set()
         self.calls: Counter[tuple[str, str]] = Counter()
+        # How often all that goes on was asked again.
+        self.sweeps = 0
         methods: dict[str, _Take] = {
             "GetWorkItems": partial(self._begin, "GetWorkItems", self._get_work_items),
             "StreamInstanceHistory": partial(
@@ -58,30 +78,91 @@ class TaskHubService:
             methods[name] = partial(self._perform, name, request, use_case)
         for name, (request, answer) in WAITING.items():
             methods[name] = partial(self._begin, name, partial(self._answer, name, request, answer))
-        self._methods: Mapping[str, _Take] = {
-            f"/{SERVICE}/{name}": take for name, take in methods.items()
+        self._methods: Mapping[str, tuple[str, _Take]] = {
+            f"/{SERVICE}/{name}": (name, take) for name, take in methods.items()
         }
 
     def take(self, call: ServerCall) -> None:
         """Takes up one call, of any method."""
-        take = self._methods.get(call.method)
-        if take is None:
-            call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+        try:
+            self._admit(call)
+        except KeysWantedError:
+            task = asyncio.get_running_loop().create_task(self._admit_later(call))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    async def recheck(self) -> None:
+        """Ends calls that are open, streams before all, once their token is no longer good.
+
+        Runs until it is cancelled. While nobody can tell, they go on; calls that come are refused.
+        """
+        while not self._gate.is_open:
+            await asyncio.sleep(RECHECK_SECONDS)
+            # Many calls have one token: it is looked at once.
+            found: dict[tuple[str, ...], Identity | CallError] = {}
+            for task, (name, call) in list(self._tasks.items()):
+                headers = tuple(_all_metadata_of(call, HEADER))
+                if headers not in found:
+                    found[headers] = await self._now(headers)
+                error = _objection(found[headers], name, call)
+                if error is not None and not task.done():
+                    self._refuse(name, error, call)
+                    task.cancel()
+            self.sweeps += 1
+
+    async def _now(self, headers: Sequence[str]) -> Identity | CallError:
+        try:
+            return await self._gate.admit(headers)
+        except CallError as error:
+            return error
+
+    # Who calls
+
+    def _admit(self, call: ServerCall) -> None:
+        """Before anything of the request is read; raises `KeysWantedError`."""
+        name, take = self._methods.get(call.method, ("unknown", None))
+        try:
+            identity = self._gate.identify(_all_metadata_of(call, HEADER))
+            if take is None:
+                call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+                return
+            identity.check(_task_hub_of(call), ACCESS[name])
+        except KeysWantedError:
+            raise
+        except CallError as error:
+            self._refuse(name, error, call)
         else:
-            take(call)
+            take(call, identity)
+
+    async def _admit_later(self, call: ServerCall) -> None:
+        await self._gate.renewed()
+        try:
+            self._admit(call)
+        except KeysWantedError as error:
+            self._refuse(self._methods.get(call.method, ("unknown", None))[0], error, call)
+
+    def _hub_of(self, call: ServerCall, identity: Identity) -> OpenHub:
+        """The hub of a call. To make a dynamic one is to change something, and no reader does."""
+        find = self._hubs.find if identity.may_change else self._hubs.existing
+        return find(_task_hub_of(call))
 
     # What is done at once
 
     def _perform(
-        self, name: str, request_type: type[Message], use_case: UseCase, call: ServerCall
+        self,
+        name: str,
+        request_type: type[Message],
+        use_case: UseCase,
+        call: ServerCall,
+        identity: Identity,
     ) -> None:
         try:
             request = self._decoded(name, request_type, call)
-            hub = self._hubs.find(_task_hub_of(call))
+            hub = self._hub_of(call, identity)
             with self._hubs.failing():
                 response = use_case(hub, request)
         except CallError as error:
-            self._begin(name, partial(self._refuse_settled, name, error), call)
+            self._begin(name, partial(self._refuse_settled, name, error), call, identity)
         except Exception:
             log.exception("%s failed", name)
             self._refuse_unexpected(name, call)
@@ -94,14 +175,12 @@ class TaskHubService:
 
     # What has to wait
 
-    def _begin(
-        self, name: str, serve: Callable[[ServerCall], Coroutine[Any, Any, None]], call: ServerCall
-    ) -> None:
+    def _begin(self, name: str, serve: _Serve, call: ServerCall, identity: Identity) -> None:
         """Serves a call in a task of its own, which ends with it."""
 
         async def run() -> None:
             try:
-                await serve(call)
+                await serve(call, identity)
             except CallError as error:
                 self._refuse(name, error, call)
             except Exception:
@@ -109,30 +188,39 @@ class TaskHubService:
                 self._refuse_unexpected(name, call)
 
         task = asyncio.get_running_loop().create_task(run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = (name, call)
+        task.add_done_callback(self._tasks.pop)
         call.when_cancelled(task.cancel)
 
     async def _answer(
-        self, name: str, request_type: type[Message], answer: Answer, call: ServerCall
+        self,
+        name: str,
+        request_type: type[Message],
+        answer: Answer,
+        call: ServerCall,
+        identity: Identity,
     ) -> None:
-        task_hub = _task_hub_of(call)
         try:
-            request = self._decoded(name, request_type, call)
+            asked = Call(
+                hubs=self._hubs,
+                task_hub=_task_hub_of(call),
+                request=self._decoded(name, request_type, call),
+                may_make_hub=identity.may_change,
+            )
             with self._hubs.failing():
-                response = await answer(Call(hubs=self._hubs, task_hub=task_hub, request=request))
+                response = await answer(asked)
         except CallError as error:
-            await self._refuse_settled(name, error, call)
+            await self._refuse_settled(name, error, call, identity)
         else:
             self._reply(name, call, response)
 
-    async def _get_work_items(self, call: ServerCall) -> None:
+    async def _get_work_items(self, call: ServerCall, identity: Identity) -> None:
         request = self._decoded("GetWorkItems", pb.GetWorkItemsRequest, call)
         if not isinstance(request, pb.GetWorkItemsRequest):
             raise TypeError(request)
         if self._hubs.stopping:
             raise StoppingError
-        desk = self._hubs.find(_task_hub_of(call)).desk
+        desk = self._hub_of(call, identity).desk
         terms = Terms.of(request, _metadata_of(call, "workerid"))
         # A worker takes its stream for open only then.
         call.open()
@@ -151,12 +239,12 @@ class TaskHubService:
                 desk.disconnect(stream)
             log.info("worker %s disconnected", worker)
 
-    async def _stream_history(self, call: ServerCall) -> None:
+    async def _stream_history(self, call: ServerCall, identity: Identity) -> None:
         name = "StreamInstanceHistory"
         request = self._decoded(name, pb.StreamInstanceHistoryRequest, call)
         if not isinstance(request, pb.StreamInstanceHistoryRequest):
             raise TypeError(request)
-        hub = self._hubs.find(_task_hub_of(call))
+        hub = self._hub_of(call, identity)
         with self._hubs.failing():
             instance = await hub.read(reads.find_history(request))
         call.open()
@@ -183,7 +271,9 @@ class TaskHubService:
                 hub.desk.unreadable(token, f"The answer cannot be read: {error}")
             raise BadRequestError(f"The {name} request cannot be read: {error}") from error
 
-    async def _refuse_settled(self, name: str, error: CallError, call: ServerCall) -> None:
+    async def _refuse_settled(
+        self, name: str, error: CallError, call: ServerCall, _identity: Identity
+    ) -> None:
         await self._hubs.settle(_task_hub_of(call), error)
         self._refuse(name, error, call)
 
@@ -205,6 +295,17 @@ async def _ping(stream: WorkerStream) -> None:
         stream.send(_PING)
 
 
+def _objection(found: Identity | CallError, name: str, call: ServerCall) -> CallError | None:
+    """Why an open call must end; None while it may go on, or nobody can tell."""
+    if isinstance(found, CallError):
+        return None if isinstance(found, AuthenticationAwayError) else found
+    try:
+        found.check(_task_hub_of(call), ACCESS[name])
+    except CallError as error:
+        return error
+    return None
+
+
 def _task_hub_of(call: ServerCall) -> str:
     return _metadata_of(call, "taskhub")
 
@@ -214,3 +315,11 @@ def _metadata_of(call: ServerCall, name: str) -> str:
         if key == name:
             return value if isinstance(value, str) else value.decode(errors="replace")
     return ""
+
+
+def _all_metadata_of(call: ServerCall, name: str) -> list[str]:
+    return [
+        value if isinstance(value, str) else value.decode(errors="replace")
+        for key, value in call.metadata
+        if key == name
+    ]

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.engine.events import stamp
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import CallError
@@ -104,6 +105,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/bulk",
         name="bulkOrchestrations",
+        access=Access.CHANGE,
         summary="One action on up to 500 orchestrations, with a result for each.",
         takes=Bulk,
         answer=_bulk,
@@ -113,6 +115,7 @@ OPERATIONS: Final = (
         method="DELETE",
         path=f"{_PATH}/purge",
         name="purgeOrchestrations",
+        access=Access.CHANGE,
         summary="Deletes the finished orchestrations that a filter shows.",
         takes=Purge,
         answer=_purge,
@@ -122,6 +125,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/forceterminate",
         name="forceTerminateOrchestrations",
+        access=Access.CHANGE,
         summary="Ends up to 500 orchestrations at once, without their sub-orchestrations.",
         takes=ForceTerminate,
         answer=_force_terminate,

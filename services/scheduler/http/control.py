@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.engine.protos import pb
 from services.scheduler.engine.status import Status
 from services.scheduler.errors import InstanceNotFoundError, WrongStateError
@@ -141,6 +142,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/history",
         name="addHistory",
+        access=Access.CHANGE,
         summary="Suspends, resumes, terminates or rewinds an orchestration, or raises an event.",
         takes=AddHistory,
         answer=_add_history,
@@ -150,6 +152,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/restart",
         name="restartOrchestration",
+        access=Access.CHANGE,
         summary="Starts an orchestration anew, with the same name, input, version and tags.",
         takes=Restart,
         answer=_restart,
@@ -159,6 +162,7 @@ OPERATIONS: Final = (
         method="DELETE",
         path=_PATH,
         name="purgeOrchestration",
+        access=Access.CHANGE,
         summary="Deletes a finished orchestration.",
         parameters=PurgeParameters,
         answer=_purge,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.scheduler.errors import BadRequestError, CallError
+from services.scheduler.http.authentication import identity_of
 from services.scheduler.http.faults import (
     INTERNAL,
     WRONG_METHOD,
@@ -24,7 +25,8 @@ from services.scheduler.http.faults import (
     fault_of,
 )
 from services.scheduler.http.models import Model
-from services.scheduler.http.operations import Ask, Operation, encoded
+from services.scheduler.http.operations import Ask, Operation
+from services.scheduler.http.refusals import refusal, refused
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
 from services.shared.web import segment
@@ -68,7 +70,7 @@ class _Endpoint:
         except CallError as error:
             fault = fault_of(error)
             log.info("%s refused: %s", operation.name, error, extra={"code": fault.code})
-            return refusal(fault.status, fault.code, str(error))
+            return refused(error)
         except ClientDisconnect:
             log.info("%s: the client went away", operation.name)
             return Response(status_code=400)
@@ -83,6 +85,7 @@ class _Endpoint:
         sent = await _body(request) if operation.takes is not None else b""
         ask = Ask(
             hubs=self._hubs,
+            identity=identity_of(request.scope),
             find_hub=find_hub,
             path={name: segment(value) for name, value in request.path_params.items()},
             parameters=parameters,
@@ -109,10 +112,17 @@ class _Endpoint:
         return Response(given.body, operation.status, headers, _JSON)
 
     def _finder(self, operation: Operation, request: Request) -> Callable[[], OpenHub]:
-        """What finds the hub; an unknown one is refused now, one to be made is not made yet."""
+        """What finds the hub, for who may ask.
+
+        An unknown one is refused now, and one to be made is not made yet.
+        """
+        identity = identity_of(request.scope)
         if not operation.is_of_hub:
+            identity.check_role(operation.access)
             return _no_hub
         name = _hub_name(request)
+        # Before all else: what is not the caller's looks the same whether it is there or not.
+        identity.check(name, operation.access)
         if operation.makes_hub:
             self._hubs.check_findable(name)
             return lambda: self._hubs.find(name)
@@ -185,14 +195,6 @@ def _etag(revision: str, request: Request, body: bytes) -> str:
 
 def _digest(what: bytes) -> str:
     return hashlib.blake2s(what, digest_size=_DIGEST_BYTES).hexdigest()
-
-
-def refusal(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    """The shape of everything that is no success."""
-    document = {"error": {"code": code, "message": message}}
-    return Response(encoded(document), status, headers, _JSON)
 
 
 async def refuse_unrouted(request: Request, error: Exception) -> Response:

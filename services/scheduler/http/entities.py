@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any, Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.engine.limits import PAGE_BYTES_MAX, check_entity_id, check_signal
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import NotFoundError
@@ -141,6 +142,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/query",
         name="queryEntities",
+        access=Access.READ,
         summary="A page of entities, in the order of their ids.",
         takes=QueryEntities,
         answer=_query,
@@ -151,6 +153,7 @@ OPERATIONS: Final = (
         method="GET",
         path=f"{_PATH}/{{instanceId}}",
         name="getEntity",
+        access=Access.READ,
         summary="One entity, with its state and the head of its queue.",
         answer=_get,
         gives=replies.EntityDetail,
@@ -160,6 +163,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/{{instanceId}}/signal",
         name="signalEntity",
+        access=Access.CHANGE,
         summary="Queues an operation that nobody waits for.",
         takes=SignalEntity,
         answer=_signal,

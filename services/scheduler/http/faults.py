@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.scheduler.errors import (
+    AuthenticationAwayError,
     BadRequestError,
     CallError,
+    ForbiddenError,
     InstanceExistsError,
     NotFoundError,
     StoppingError,
+    UnauthenticatedError,
     WrongStateError,
 )
 
@@ -48,6 +51,9 @@ _FAULTS: Final[Mapping[type[CallError], Fault]] = {
     InstanceExistsError: Fault("ALREADY_EXISTS", 409),
     WrongStateError: Fault("FAILED_PRECONDITION", 409),
     StoppingError: Fault("UNAVAILABLE", 503),
+    UnauthenticatedError: Fault("UNAUTHENTICATED", 401),
+    ForbiddenError: Fault("PERMISSION_DENIED", 403),
+    AuthenticationAwayError: Fault("UNAVAILABLE", 503),
 }
 WRONG_METHOD: Final = Fault("UNIMPLEMENTED", 405)
 INTERNAL: Final = Fault("INTERNAL", 500)

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from typing import Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.engine.limits import PAGE_BYTES_MAX, check_instance_id
 from services.scheduler.errors import BadRequestError
 from services.scheduler.http import replies
@@ -174,6 +175,7 @@ OPERATIONS: Final = (
         method="GET",
         path=_PATH,
         name="getOrchestration",
+        access=Access.READ,
         summary="One orchestration, with its ancestors and why it failed.",
         answer=_get,
         gives=replies.OrchestrationDetail,
@@ -183,6 +185,7 @@ OPERATIONS: Final = (
         method="GET",
         path=f"{_PATH}/payloads",
         name="getPayloads",
+        access=Access.READ,
         summary="Input, output and custom status of an orchestration, whole.",
         answer=_payloads,
         gives=replies.Payloads,
@@ -193,6 +196,7 @@ OPERATIONS: Final = (
         method="GET",
         path=_HISTORY,
         name="getHistory",
+        access=Access.READ,
         summary="A page of an execution's history, oldest events first.",
         answer=_history,
         gives=replies.HistoryPage,
@@ -203,6 +207,7 @@ OPERATIONS: Final = (
         method="GET",
         path=f"{_HISTORY}/{{index}}",
         name="getHistoryEvent",
+        access=Access.READ,
         summary="One event of a history, whole.",
         answer=_event,
         gives=replies.HistoryEvent,

@@ -20,12 +20,13 @@ _DESCRIPTION: Final = (
 )
 _REFUSALS: Final = {
     "400": "The request is not well formed, or breaks a rule of the protocol.",
-    "403": "The host is not served here, or the page of another site asks.",
+    "401": "The scheduler asks for a token, and this one is missing, unknown or has expired.",
+    "403": "The token does not allow this, or the host or the page that asks is not ours.",
     "404": "What the request names does not exist.",
     "409": "The instance is not in a state that allows this, or its id is taken.",
     "503": "The scheduler is stopping.",
 }
-
+_SCHEMES: Final = {"bearer": {"type": "http", "scheme": "bearer"}}
 _BODY_REFUSALS: Final = {
     "413": "The body is above the limit.",
     "415": "The body is not said to be JSON.",
@@ -56,7 +57,9 @@ def document_of(operations: Iterable[Operation]) -> dict[str, Any]:
             "description": _DESCRIPTION,
         },
         "paths": paths,
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": _SCHEMES},
+        # One or none: whether a token is asked for is the scheduler's SCHEDULER_AUTH.
+        "security": [{}, {"bearer": []}],
     }
 
 

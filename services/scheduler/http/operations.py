@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from services.scheduler.auth.identity import Access, Identity
 from services.scheduler.http.asks import NoParameters, Parameters
 from services.scheduler.http.models import Model
 from services.scheduler.hub.hubs import TaskHubs
@@ -18,6 +19,7 @@ class Ask:
     """A request that has been read and is well formed."""
 
     hubs: TaskHubs
+    identity: Identity
     # Finds the one that its header names, where the operation is about one.
     find_hub: Callable[[], OpenHub]
     # The parts of its path, as they were meant.
@@ -29,6 +31,11 @@ class Ask:
     def hub(self) -> OpenHub:
         """The hub that its header names. One that is to be made is made here, at first sight."""
         return self.find_hub()
+
+    @property
+    def visible(self) -> tuple[OpenHub, ...]:
+        """The open hubs that the caller may know of."""
+        return tuple(hub for hub in self.hubs.opened if self.identity.sees(hub.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,8 @@ class Operation:
     path: str
     name: str
     summary: str
+    # Asked by POST or not: what a reader may ask changes nothing.
+    access: Access
     answer: Callable[[Ask], Awaitable[Reply]]
     gives: type[BaseModel]
     takes: type[Model] | None = None

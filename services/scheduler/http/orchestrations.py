@@ -4,6 +4,7 @@ import sqlite3
 from typing import Any, Final
 from urllib.parse import quote
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.clock import fresh_id
 from services.scheduler.engine.events import stamp
 from services.scheduler.engine.limits import PAGE_BYTES_MAX
@@ -204,6 +205,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_PATH}/query",
         name="queryOrchestrations",
+        access=Access.READ,
         summary="A page of orchestrations, with counts and names for filters.",
         takes=QueryOrchestrations,
         answer=_query,
@@ -214,6 +216,7 @@ OPERATIONS: Final = (
         method="POST",
         path=_PATH,
         name="startOrchestration",
+        access=Access.CHANGE,
         summary="Starts an orchestration, now or later.",
         takes=StartOrchestration,
         answer=_start,

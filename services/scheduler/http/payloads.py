@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.engine.limits import PAYLOAD_BYTES_MAX
 from services.scheduler.errors import BadRequestError, NotFoundError
 from services.scheduler.http import replies
@@ -103,6 +104,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/taskhubs/payloads/{token}",
         name="getPayload",
+        access=Access.READ,
         summary="A payload that lies in the payload store, by a token that the task hub has.",
         answer=_get,
         gives=replies.StoredPayloadContent,

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from services.scheduler.auth.gate import Gate
+from services.scheduler.auth.identity import Access
 from services.scheduler.errors import CallError
 from services.scheduler.http import (
     bulk,
@@ -21,16 +23,20 @@ from services.scheduler.http import (
     payloads,
     task_hubs,
 )
+from services.scheduler.http.authentication import Authentication, identity_of
 from services.scheduler.http.endpoint import refuse_unrouted, routes_of
 from services.scheduler.http.metrics import Calls, registry_of
 from services.scheduler.http.openapi import document_of
 from services.scheduler.http.operations import Operation, encoded
+from services.scheduler.http.refusals import refused
 from services.scheduler.hub.hubs import TaskHubs
 from services.shared.web import EncodedPaths, Guard
 
 # Probes and scrapers call a service by a name of their own. The ping is none of them: it may make a
 # task hub.
-_OPEN_PATHS: Final = ("/healthz", "/metrics")
+_OF_ANY_NAME: Final = ("/healthz", "/metrics")
+# A container's health check has no token, and an answer without a word tells nobody anything.
+OF_ANYBODY: Final = ("/healthz",)
 # In the order of the routes: what is named goes before `{instanceId}`.
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *task_hubs.OPERATIONS,
@@ -43,7 +49,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 )
 
 
-def application(hubs: TaskHubs, calls: Calls, hosts: Sequence[str] = ()) -> Starlette:
+def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] = ()) -> Starlette:
     """The application of one scheduler; `hosts` are further names that it is called by."""
     registry = registry_of(hubs, calls)
     document = encoded(document_of(OPERATIONS))
@@ -53,13 +59,24 @@ def application(hubs: TaskHubs, calls: Calls, hosts: Sequence[str] = ()) -> Star
 
     async def ping(request: Request) -> Response:
         name = request.headers.get("x-taskhub", "")
+        identity = identity_of(request.scope)
         try:
-            hubs.find(name)
+            identity.check(name, Access.READ)
+        except CallError as error:
+            return refused(error)
+        try:
+            # A reader makes no dynamic task hub.
+            (hubs.find if identity.may_change else hubs.existing)(name)
         except CallError as error:
             return PlainTextResponse(str(error), status_code=404)
         return Response(status_code=200)
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        try:
+            # They tell of all task hubs at once.
+            identity_of(request.scope).check_every_hub()
+        except CallError as error:
+            return refused(error)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def openapi(_request: Request) -> Response:
@@ -74,7 +91,8 @@ def application(hubs: TaskHubs, calls: Calls, hosts: Sequence[str] = ()) -> Star
             *routes_of(hubs, OPERATIONS),
         ],
         middleware=[
-            Middleware(Guard, hosts=hosts, open_paths=_OPEN_PATHS),
+            Middleware(Guard, hosts=hosts, open_paths=_OF_ANY_NAME),
+            Middleware(Authentication, gate=gate, open_paths=OF_ANYBODY),
             Middleware(EncodedPaths),
         ],
         exception_handlers={HTTPException: refuse_unrouted},

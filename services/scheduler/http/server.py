@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from typing import Self
 
 import uvicorn
@@ -29,9 +30,15 @@ class HttpServer:
             raise PortInUseError(f"{host}:{port}", "SCHEDULER_HTTP_PORT") from error
         return cls(listener)
 
-    def start(self, application: ASGIApp) -> None:
-        """Answers from now on."""
-        config = uvicorn.Config(application, log_config=None, access_log=False, lifespan="off")
+    def start(self, application: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
+        """Answers from now on, with `tls` over TLS only."""
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+        )
         self._server = Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
 

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from typing import Any, Final
 
+from services.scheduler.auth.identity import Access
 from services.scheduler.dispatch.items import Kind
 from services.scheduler.dispatch.streams import WorkerStream
 from services.scheduler.http import replies
@@ -23,7 +24,7 @@ _PLURALS: Final = {
 
 
 async def _task_hubs(ask: Ask) -> Reply:
-    shown = await asyncio.gather(*(_task_hub(hub) for hub in ask.hubs.opened))
+    shown = await asyncio.gather(*(_task_hub(hub) for hub in ask.visible))
     return reply({"taskHubs": sorted(shown, key=lambda hub: str(hub["name"]))})
 
 
@@ -35,7 +36,7 @@ async def _task_hub(hub: OpenHub) -> Json:
 
 
 def _revision(ask: Ask) -> str:
-    hubs = (f"{hub.revision}-{len(hub.dispatcher.streams)}" for hub in ask.hubs.opened)
+    hubs = (f"{hub.revision}-{len(hub.dispatcher.streams)}" for hub in ask.visible)
     return ".".join(hubs)
 
 
@@ -90,6 +91,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/taskhubs",
         name="listTaskHubs",
+        access=Access.READ,
         summary="The task hubs that are served, with what is in them.",
         answer=_task_hubs,
         gives=replies.TaskHubList,
@@ -100,6 +102,7 @@ OPERATIONS: Final = (
         method="GET",
         path="/v1/taskhubs/workers",
         name="listWorkers",
+        access=Access.READ,
         summary="The workers that are connected, and the work that waits for one.",
         answer=_workers,
         gives=replies.WorkerList,

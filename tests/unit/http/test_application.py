@@ -11,6 +11,7 @@ import grpc
 import httpx
 import pytest
 
+from services.scheduler.auth.gate import Gate
 from services.scheduler.dispatch.streams import Terms
 from services.scheduler.edge.service import TaskHubService
 from services.scheduler.engine.protos import StringValue, pb
@@ -34,7 +35,7 @@ async def served(
 ) -> AsyncIterator[tuple[TaskHubs, httpx.AsyncClient]]:
     failures: list[BaseException] = []
     hubs = TaskHubs(DataDirectory(folder), names, dynamic=dynamic, on_failure=failures.append)
-    transport = httpx.ASGITransport(application(hubs, {}))
+    transport = httpx.ASGITransport(application(hubs, {}, Gate()))
     headers = {"x-taskhub": "default"}
     async with httpx.AsyncClient(
         transport=transport, base_url="http://localhost", headers=headers
@@ -133,7 +134,7 @@ class Wire:
 async def test_a_refusal_of_grpc_leaves_after_that_commit_too(tmp_path: Path) -> None:
     async with served(tmp_path, "default") as (hubs, _client):
         (hub,) = hubs.opened
-        service = TaskHubService(hubs)
+        service = TaskHubService(hubs, Gate())
         await hub.hub.durable()
         before = hub.commit_counts.commits
         wires: list[Any] = [Wire(hubs), Wire(hubs)]

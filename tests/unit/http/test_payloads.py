@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.scheduler.auth.gate import Gate
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.http import replies
 from services.scheduler.http.payloads import SHOWN_BYTES_MAX
@@ -24,7 +25,7 @@ BYTES = len(CONTENT.encode())
 @asynccontextmanager
 async def served(folder: Path) -> AsyncIterator[tuple[Yard, httpx.AsyncClient]]:
     async with yard(folder) as here:
-        transport = httpx.ASGITransport(application(here.hubs, {}))
+        transport = httpx.ASGITransport(application(here.hubs, {}, Gate()))
         headers = {"x-taskhub": "default"}
         async with httpx.AsyncClient(
             transport=transport, base_url="http://localhost", headers=headers

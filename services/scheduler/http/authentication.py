@@ -1,0 +1,48 @@
+"""Lets nobody through to a route who does not prove who they are."""
+
+import logging
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.scheduler.auth.gate import HEADER, Gate
+from services.scheduler.auth.identity import Identity
+from services.scheduler.errors import CallError
+from services.scheduler.http.faults import fault_of
+from services.scheduler.http.refusals import refused
+
+log = logging.getLogger(__name__)
+
+_KEY = "scheduler.identity"
+
+
+class Authentication:
+    """Puts who calls into the scope of a request, or answers 401.
+
+    Whether they may do what they ask for is decided where that is known: by the route. `open_paths`
+    are for whoever asks, and know nobody.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, open_paths: Iterable[str]) -> None:
+        self._app = app
+        self._gate = gate
+        self._open_paths = frozenset(open_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands the request on with its caller."""
+        if scope["type"] == "http" and scope["path"] not in self._open_paths:
+            try:
+                identity = await self._gate.admit(Headers(scope=scope).getlist(HEADER))
+            except CallError as error:
+                log.info("refused: %s", error, extra={"code": fault_of(error).code})
+                await refused(error)(scope, receive, send)
+                return
+            scope = {**scope, _KEY: identity}
+        await self._app(scope, receive, send)
+
+
+def identity_of(scope: Scope) -> Identity:
+    """Who calls; a route that is open to everybody must not ask (it raises `KeyError`)."""
+    identity: Identity = scope[_KEY]
+    return identity

@@ -1,0 +1,61 @@
+"""A server of signing keys, and what it is made to do wrong."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class KeyServer(ThreadingHTTPServer):
+    """Answers every GET with `document`; counts them, and holds them back where told to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.document = b""
+        self.status = 200
+        self.location: str | None = None
+        self.asked = 0
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @property
+    def url(self) -> str:
+        """Where the keys are."""
+        return f"http://127.0.0.1:{self.server_port}/keys"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, KeyServer)
+        server.asked += 1
+        server.answers.wait(30)
+        self.send_response(server.status)
+        if server.location is not None:
+            self.send_header("Location", server.location)
+        self.send_header("Content-Length", str(len(server.document)))
+        self.end_headers()
+        try:
+            self.wfile.write(server.document)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Says nothing."""
+
+
+@contextmanager
+def key_server() -> Iterator[KeyServer]:
+    """A server for a block."""
+    server = KeyServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.answers.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

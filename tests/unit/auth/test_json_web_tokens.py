@@ -1,0 +1,273 @@
+import base64
+import hashlib
+import hmac
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from services.scheduler.auth import json_web_tokens
+from services.scheduler.auth.identity import Role
+from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.key_sources import KeyFile
+from services.scheduler.auth.keys import BadKeysError, KeySet
+from services.scheduler.errors import (
+    AuthenticationAwayError,
+    ForbiddenError,
+    UnauthenticatedError,
+)
+from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published
+
+SIGNER = Signer("one")
+STRANGER = Signer("one")
+
+
+def rules(**changes: Any) -> JwtRules:
+    given: dict[str, Any] = {
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "algorithms": frozenset({"RS256"}),
+        "roles_claim": "roles",
+        "hubs_claim": "hubs",
+        "leeway_seconds": 0,
+    }
+    return JwtRules(**(given | changes))
+
+
+@pytest.fixture
+def jwks(tmp_path: Path) -> Path:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(published(SIGNER))
+    return path
+
+
+@pytest.fixture
+def verifier(jwks: Path) -> JsonWebTokens:
+    return JsonWebTokens(rules(), KeyFile(jwks, frozenset({"RS256"})))
+
+
+def refusal(verifier: JsonWebTokens, token: str) -> str:
+    """The text; no part of the token stands in it, nor in what it was caused by."""
+    with pytest.raises(UnauthenticatedError) as refused:
+        verifier.verify(token)
+    text = str(refused.value)
+    assert not any(part in text for part in token.split(".") if part)
+    assert refused.value.__cause__ is None
+    return text
+
+
+def test_a_good_token_is_somebody(verifier: JsonWebTokens) -> None:
+    identity = verifier.verify(SIGNER.token())
+    assert (identity.name, identity.role, identity.hubs) == (
+        "ada",
+        Role.CONTRIBUTOR,
+        frozenset({"default"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("claims", "text"),
+    [
+        ({"exp": time.time() - 1}, "has expired"),
+        ({"exp": None}, "lacks one of"),
+        ({"exp": "soon"}, "no valid"),
+        ({"exp": 10**400}, "no valid"),
+        ({"nbf": time.time() + 60}, "not valid yet"),
+        ({"aud": "https://other.example"}, "another audience"),
+        ({"aud": None}, "lacks one of|another audience"),
+        ({"aud": [AUDIENCE + "/"]}, "another audience"),
+        ({"iss": ISSUER + "/"}, "another issuer"),
+        ({"iss": None}, "lacks one of|another issuer"),
+        ({"iss": [ISSUER]}, "issuer|no valid"),
+    ],
+)
+def test_a_token_with_a_wrong_claim_is_refused(
+    verifier: JsonWebTokens, claims: dict[str, Any], text: str
+) -> None:
+    told = refusal(verifier, SIGNER.token(**claims))
+    assert any(part in told for part in text.split("|")), told
+
+
+def test_clocks_may_be_a_little_apart(jwks: Path) -> None:
+    lenient = JsonWebTokens(rules(leeway_seconds=30), KeyFile(jwks, frozenset({"RS256"})))
+    now = time.time()
+    assert lenient.verify(SIGNER.token(exp=now - 10)).name == "ada"
+    assert lenient.verify(SIGNER.token(nbf=now + 10)).name == "ada"
+    refusal(lenient, SIGNER.token(exp=now - 40))
+    refusal(lenient, SIGNER.token(nbf=now + 40))
+
+
+def test_a_signature_of_another_key_is_refused(verifier: JsonWebTokens) -> None:
+    assert "signature is wrong" in refusal(verifier, STRANGER.token())
+    good = SIGNER.token().split(".")
+    other = SIGNER.token(hubs=["*"]).split(".")
+    assert "signature is wrong" in refusal(verifier, ".".join((good[0], other[1], good[2])))
+
+
+def test_no_algorithm_and_confused_ones_are_refused(verifier: JsonWebTokens) -> None:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": time.time() + 60, "roles": "contributor"}
+    for name in ("none", "None", "NONE", "", "HS256", "RS512", "rs256"):
+        assert refusal(verifier, forged({"alg": name, "kid": "one"}, claims))
+    for odd in (None, 7, ["RS256"], {"a": 1}):
+        assert refusal(verifier, forged({"alg": odd, "kid": "one"}, claims))
+    # The public key taken for a shared secret.
+    public = SIGNER.private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    unsigned = forged({"alg": "HS256", "kid": "one", "typ": "JWT"}, claims).rpartition(".")[0]
+    mac = hmac.new(public, unsigned.encode(), hashlib.sha256).digest()
+    token = forged({"alg": "HS256", "kid": "one", "typ": "JWT"}, claims, mac)
+    assert "algorithm is not allowed" in refusal(verifier, token)
+
+
+def test_keys_that_a_token_brings_along_count_for_nothing(verifier: JsonWebTokens) -> None:
+    for header in ({"jwk": STRANGER.public}, {"jku": "https://evil.example/keys"}):
+        assert "signature is wrong" in refusal(verifier, STRANGER.token(headers=header))
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "x",
+        "a.b",
+        "a.b.c",
+        "..",
+        "...",
+        "e30.e30.",
+        "eyJhbGciOiJSUzI1NiJ9.e30.x",
+        "=.=.=",
+        "a" * 9_000,
+    ],
+)
+def test_garbage_is_refused(verifier: JsonWebTokens, garbage: str) -> None:
+    with pytest.raises(UnauthenticatedError):
+        verifier.verify(garbage)
+
+
+def test_deep_nesting_is_refused(verifier: JsonWebTokens) -> None:
+    deep: Any = forged({"alg": "RS256", "kid": "one"}, {}).split(".")
+    header = json.dumps({"alg": "RS256", "kid": "one"})[:-1] + ',"x":' + "[" * 9_000 + "]" * 9_000
+    deep[0] = base64.urlsafe_b64encode(f"{header}}}".encode()).rstrip(b"=").decode()
+    with pytest.raises(UnauthenticatedError):
+        verifier.verify(".".join(deep))
+
+
+@pytest.mark.parametrize(
+    ("claims", "role", "hubs"),
+    [
+        ({"roles": "reader", "hubs": "a b"}, Role.READER, {"a", "b"}),
+        ({"roles": ["Reader", "other"]}, Role.READER, {"default"}),
+        ({"roles": ["reader", "contributor"]}, Role.CONTRIBUTOR, {"default"}),
+        ({"hubs": "*"}, Role.CONTRIBUTOR, None),
+        ({"hubs": ["a", "*"]}, Role.CONTRIBUTOR, None),
+        ({"hubs": None}, Role.CONTRIBUTOR, set()),
+        ({"hubs": 7}, Role.CONTRIBUTOR, set()),
+        ({"hubs": [7, None, "a"]}, Role.CONTRIBUTOR, {"a"}),
+    ],
+)
+def test_claims_give_a_role_in_task_hubs(
+    verifier: JsonWebTokens, claims: dict[str, Any], role: Role, hubs: set[str] | None
+) -> None:
+    identity = verifier.verify(SIGNER.token(**claims))
+    assert (identity.role, identity.hubs) == (role, hubs)
+
+
+def test_the_claims_can_have_other_names(jwks: Path) -> None:
+    other = rules(roles_claim="groups", hubs_claim="https://tasks.example/hubs")
+    verifier = JsonWebTokens(other, KeyFile(jwks, frozenset({"RS256"})))
+    claims: dict[str, Any] = {"groups": "reader", "https://tasks.example/hubs": ["a"]}
+    identity = verifier.verify(SIGNER.token(**claims))
+    assert (identity.role, identity.hubs) == (Role.READER, frozenset({"a"}))
+
+
+@pytest.mark.parametrize("roles", [None, [], "owner", 7, {"reader": 1}, [["reader"]]])
+def test_without_a_role_nothing_is_allowed(verifier: JsonWebTokens, roles: object) -> None:
+    with pytest.raises(ForbiddenError, match="roles"):
+        verifier.verify(SIGNER.token(roles=roles))
+
+
+def test_a_token_that_was_good_expires_all_the_same(jwks: Path) -> None:
+    now = time.time()
+    clock = [now]
+    source = KeyFile(jwks, frozenset({"RS256"}))
+    verifier = JsonWebTokens(rules(leeway_seconds=5), source, seconds=lambda: clock[0])
+    token = SIGNER.token(exp=int(now) + 100)
+    assert verifier.verify(token) is verifier.verify(token)
+    clock[0] = int(now) + 104.9
+    assert verifier.verify(token).name == "ada"
+    clock[0] = int(now) + 105
+    with pytest.raises(UnauthenticatedError, match="expired"):
+        verifier.verify(token)
+
+
+def test_a_key_that_is_taken_back_counts_no_more_for_tokens_seen_before(
+    verifier: JsonWebTokens, jwks: Path
+) -> None:
+    token = SIGNER.token()
+    verifier.verify(token)
+    jwks.write_bytes(published(Signer("two")))
+    assert "not known" in refusal(verifier, token)
+    jwks.write_bytes(b"{}")
+    with pytest.raises(AuthenticationAwayError):
+        verifier.verify(token)
+    jwks.write_bytes(published(SIGNER))
+    assert verifier.verify(token).name == "ada"
+
+
+def test_only_so_many_tokens_are_remembered(
+    verifier: JsonWebTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_web_tokens, "_REMEMBERED_MAX", 2)
+    tokens = [SIGNER.token(sub=f"s{n}") for n in range(3)]
+    first = [verifier.verify(token) for token in tokens]
+    assert verifier.verify(tokens[2]) is first[2]
+    assert verifier.verify(tokens[0]) is not first[0]
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "ES256", "EdDSA", "RS512"])
+def test_other_asymmetric_algorithms_are_allowed_by_name(algorithm: str, tmp_path: Path) -> None:
+    signer = Signer("k", algorithm)
+    path = tmp_path / "jwks.json"
+    path.write_bytes(published(signer, SIGNER))
+    allowed = frozenset({algorithm})
+    verifier = JsonWebTokens(rules(algorithms=allowed), KeyFile(path, allowed))
+    assert verifier.verify(signer.token()).name == "ada"
+    assert "not allowed" in refusal(verifier, SIGNER.token())
+
+
+def test_a_token_without_a_key_id_means_the_only_key(verifier: JsonWebTokens, jwks: Path) -> None:
+    nameless = SIGNER.token(headers={"kid": None})
+    assert verifier.verify(nameless).name == "ada"
+    jwks.write_bytes(published(SIGNER, Signer("two")))
+    assert refusal(verifier, nameless)
+
+
+SECRET = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "kid": "one"}
+BAD_DOCUMENTS: list[bytes] = [
+    b"",
+    b"[]",
+    b"null",
+    b'{"keys": 7}',
+    b'{"keys": []}',
+    b'{"keys": [7, null, "x", {}]}',
+    b'{"keys": [{"kty": "RSA", "n": "x", "e": 7}]}',
+    b'{"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}',
+    json.dumps({"keys": [SECRET]}).encode(),
+    json.dumps({"keys": [SECRET | {"alg": "RS256"}]}).encode(),
+    published(SIGNER, use="enc"),
+    published(SIGNER, alg="RS512"),
+    published(SIGNER, d="AQAB"),
+    published(Signer("short", bits=1024)),
+    published(Signer("curve", "ES256")),
+    b"[" * 100_000,
+    json.dumps({"keys": [SIGNER.public] * 201}).encode(),
+]
+
+
+@pytest.mark.parametrize("number", range(len(BAD_DOCUMENTS)))
+def test_a_document_without_a_usable_key_is_refused(number: int) -> None:
+    with pytest.raises(BadKeysError):
+        KeySet.of(BAD_DOCUMENTS[number], frozenset({"RS256"}))

@@ -1,0 +1,198 @@
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from services.scheduler.auth import key_sources
+from services.scheduler.auth.gate import Gate
+from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.key_sources import (
+    REFETCH_SECONDS,
+    REFRESH_SECONDS,
+    STALE_SECONDS_MAX,
+    KeyAddress,
+)
+from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
+from tests.store.loops import on_a_loop
+from tests.unit.auth.key_server import KeyServer, key_server
+from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
+
+ONE, TWO = Signer("one"), Signer("two")
+RS256 = frozenset({"RS256"})
+
+
+class Door:
+    """A gate whose keys come from a server, and the clock that they age by."""
+
+    def __init__(self, server: KeyServer) -> None:
+        self.now = 1_000.0
+        self.source = KeyAddress(server.url, RS256, seconds=lambda: self.now)
+        rules = JwtRules(
+            issuer=ISSUER,
+            audience=AUDIENCE,
+            algorithms=RS256,
+            roles_claim="roles",
+            hubs_claim="hubs",
+            leeway_seconds=0,
+        )
+        self.gate = Gate(JsonWebTokens(rules, self.source))
+
+    async def admit(self, token: str) -> str:
+        """Whose token it is."""
+        return (await self.gate.admit([f"Bearer {token}"])).name
+
+    async def fetched(self) -> None:
+        """Waits for a fetch that runs already."""
+        await self.source.renewed()
+
+
+@on_a_loop
+async def test_keys_are_fetched_when_they_are_wanted_and_then_kept() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        assert server.asked == 0
+        for _ in range(3):
+            assert await door.admit(ONE.token()) == "ada"
+        assert server.asked == 1
+
+
+@on_a_loop
+async def test_an_unknown_key_is_fetched_but_not_for_everyone_who_makes_one_up() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        await door.admit(ONE.token())
+        server.document = published(ONE, TWO)
+        for _ in range(3):
+            with pytest.raises(UnauthenticatedError, match="not known"):
+                await door.admit(TWO.token())
+        assert server.asked == 1
+        door.now += REFETCH_SECONDS
+        assert await door.admit(TWO.token()) == "ada"
+        for number in range(20):
+            with pytest.raises(UnauthenticatedError):
+                await door.admit(Signer(f"made up {number}").token() if number == 0 else "a.b.c")
+        assert server.asked == 2
+
+
+@on_a_loop
+async def test_many_who_want_a_key_wait_for_one_fetch() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        tokens = [ONE.token(sub=f"s{n}") for n in range(20)]
+        names = await asyncio.gather(*map(door.admit, tokens))
+        assert sorted(names) == sorted(f"s{n}" for n in range(20))
+        assert server.asked == 1
+
+
+@on_a_loop
+async def test_a_server_that_hangs_holds_up_nobody_whose_key_is_known() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        await door.admit(ONE.token())
+        server.answers.clear()
+        door.now += REFRESH_SECONDS + 1
+        stranger = asyncio.create_task(door.admit(TWO.token()))
+        for _ in range(3):
+            # Without a single turn of the loop: nothing is awaited.
+            assert door.gate.identify([f"Bearer {ONE.token()}"]).name == "ada"
+        assert not stranger.done()
+        server.answers.set()
+        with pytest.raises(UnauthenticatedError):
+            await stranger
+
+
+@on_a_loop
+async def test_the_loop_goes_on_while_keys_are_fetched() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        server.answers.clear()
+        door = Door(server)
+        waiting = asyncio.create_task(door.admit(ONE.token()))
+        turns = 0
+        while server.asked == 0:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns > 0
+        assert not waiting.done()
+        server.answers.set()
+        assert await waiting == "ada"
+
+
+@on_a_loop
+async def test_a_fetch_ends_though_the_server_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sources, "FETCH_SECONDS", 0.1)
+    with key_server() as server:
+        server.answers.clear()
+        door = Door(server)
+        with pytest.raises(AuthenticationAwayError):
+            await door.admit(ONE.token())
+        assert threading.active_count() < 10
+
+
+BAD: list[dict[str, Any]] = [
+    {"status": 500},
+    {"status": 404},
+    {"document": b"<html>"},
+    {"document": published(Signer("short", bits=1024))},
+    {"document": b" " * (1024 * 1024 + 1)},
+    {"status": 302, "location": "http://127.0.0.1:1/"},
+]
+
+
+@pytest.mark.parametrize("number", range(len(BAD)))
+def test_a_bad_answer_lets_nobody_in_and_throws_nobody_out(number: int) -> None:
+    @on_a_loop
+    async def run() -> None:
+        with key_server() as server:
+            door = Door(server)
+            for name, value in BAD[number].items():
+                setattr(server, name, value)
+            with pytest.raises(AuthenticationAwayError):
+                await door.admit(ONE.token())
+            server.status, server.location, server.document = 200, None, published(ONE)
+            door.now += REFETCH_SECONDS
+            assert await door.admit(ONE.token()) == "ada"
+            for name, value in BAD[number].items():
+                setattr(server, name, value)
+            door.now += REFRESH_SECONDS + 1
+            assert await door.admit(ONE.token()) == "ada"
+            await door.fetched()
+            assert await door.admit(ONE.token()) == "ada"
+            # Whose key it is cannot be told: that is no reason to sign in again.
+            with pytest.raises(AuthenticationAwayError):
+                await door.admit(TWO.token())
+
+    run()
+
+
+@on_a_loop
+async def test_keys_are_looked_at_again_and_one_that_is_taken_back_counts_no_more() -> None:
+    with key_server() as server:
+        server.document = published(ONE, TWO)
+        door = Door(server)
+        token = ONE.token()
+        await door.admit(token)
+        server.document = published(TWO)
+        door.now += REFRESH_SECONDS + 1
+        await door.admit(token)
+        await door.fetched()
+        with pytest.raises(UnauthenticatedError, match="not known"):
+            await door.admit(token)
+        assert server.asked == 2
+
+
+@on_a_loop
+async def test_keys_that_could_not_be_looked_at_for_a_day_count_no_more() -> None:
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        await door.admit(ONE.token())
+        server.status = 503
+        door.now += STALE_SECONDS_MAX + 1
+        with pytest.raises(AuthenticationAwayError):
+            await door.admit(ONE.token())

@@ -1,0 +1,208 @@
+"""Every call of the protocol, by callers who may and callers who may not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from services.scheduler.auth.identity import Access
+from services.scheduler.edge import service as service_module
+from services.scheduler.edge.access import ACCESS
+from services.scheduler.edge.methods import USE_CASES, WAITING
+from services.scheduler.edge.service import SERVICE, TaskHubService
+from services.scheduler.engine.protos import pb
+from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.store.database import DataDirectory
+from tests.store.loops import on_a_loop
+from tests.unit.auth.callers import (
+    CONTRIBUTOR,
+    EVERYWHERE,
+    EVERYWHERE_READER,
+    OTHER,
+    READER,
+    UNKNOWN,
+    gate_of_file,
+    token_file,
+)
+from tests.unit.edge.served import SECONDS, Served, served
+
+METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name[SERVICE].methods}
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+# No message of the protocol: whoever reads it refuses it with INVALID_ARGUMENT.
+UNREADABLE = b"\xff"
+
+
+class Scheduler:
+    """The service of two task hubs behind a gate, called over gRPC."""
+
+    def __init__(self, served: Served, hubs: TaskHubs, service: TaskHubService) -> None:
+        self._served = served
+        self.hubs = hubs
+        self.service = service
+
+    async def call(
+        self,
+        name: str,
+        token: str | None,
+        hub: str | None = "default",
+        message: bytes = UNREADABLE,
+    ) -> tuple[grpc.StatusCode, str]:
+        """How a call ends: its code, and the text of a refusal."""
+        metadata = [] if token is None else [("authorization", f"Bearer {token}")]
+        metadata += [] if hub is None else [("taskhub", hub)]
+        return await asyncio.to_thread(self._ended, name, metadata, message)
+
+    def _ended(
+        self, name: str, metadata: list[tuple[str, str]], message: bytes
+    ) -> tuple[grpc.StatusCode, str]:
+        method = self._served.channel.unary_stream(f"/{SERVICE}/{name}")
+        call = method(message, timeout=SECONDS, metadata=metadata)
+        try:
+            for _ in call:
+                pass
+        except grpc.RpcError as error:
+            ended: Any = error
+            return ended.code(), ended.details()
+        return grpc.StatusCode.OK, ""
+
+    def open(self, name: str, token: str, message: bytes) -> Any:
+        """A call that goes on."""
+        method = self._served.channel.unary_stream(f"/{SERVICE}/{name}")
+        metadata = [("authorization", f"Bearer {token}"), ("taskhub", "default")]
+        return method(message, timeout=SECONDS, metadata=metadata)
+
+
+@asynccontextmanager
+async def scheduler(folder: Path, *, dynamic: bool = False) -> AsyncIterator[Scheduler]:
+    failures: list[BaseException] = []
+    hubs = TaskHubs(
+        DataDirectory(folder / "data"),
+        ["default", "other"],
+        dynamic=dynamic,
+        on_failure=failures.append,
+    )
+    service = TaskHubService(hubs, gate_of_file(folder))
+    async with served(service.take) as wire:
+        yield Scheduler(wire, hubs, service)
+    hubs.close()
+    assert failures == []
+
+
+def test_every_call_of_the_protocol_is_classified() -> None:
+    assert set(ACCESS) <= set(METHODS)
+    assert set(ACCESS) == {*USE_CASES, *WAITING, "GetWorkItems", "StreamInstanceHistory"}
+    readers = {name for name, access in ACCESS.items() if access is Access.READ}
+    verbs = ("Get", "Query", "List", "Wait", "Stream", "Hello")
+    assert all(name.startswith(verbs) for name in readers)
+    changing = {name for name in METHODS if name.startswith(verbs)} & set(ACCESS) - readers
+    assert changing == {"GetWorkItems"}
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - what is waited for tells nobody
+        await asyncio.sleep(0)
+
+
+@on_a_loop
+async def test_no_call_is_served_without_a_token_that_is_known(tmp_path: Path) -> None:
+    async with scheduler(tmp_path) as test:
+        for name in [*METHODS, "NoSuchCall"]:
+            for token in (None, UNKNOWN, "ü", ""):
+                sent = None if token is None else token.encode("ascii", "replace").decode()
+                code, text = await test.call(name, sent)
+                assert code is UNAUTHENTICATED, (name, token)
+                assert not token or token not in text
+        code, _ = await test.call("NoSuchCall", EVERYWHERE)
+        assert code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@on_a_loop
+async def test_a_token_for_one_hub_cannot_tell_whether_there_is_another(tmp_path: Path) -> None:
+    async with scheduler(tmp_path) as test:
+        for name in ACCESS:
+            told = set()
+            # One that there is, one that there is not, one that cannot be, and none.
+            for hub in ("other", "nowhere", "../x", None):
+                code, text = await test.call(name, CONTRIBUTOR, hub)
+                assert code is DENIED, (name, hub)
+                told.add(text.replace(repr(hub or ""), "HUB"))
+            assert told == {"This token gives no access to task hub HUB"}
+        assert (await test.call("Hello", OTHER, "missing", b""))[0] is grpc.StatusCode.NOT_FOUND
+
+
+@on_a_loop
+async def test_a_reader_can_change_nothing_and_is_refused_before_the_request_is_read(
+    tmp_path: Path,
+) -> None:
+    async with scheduler(tmp_path) as test:
+        for name, access in ACCESS.items():
+            code, text = await test.call(name, READER)
+            if access is Access.CHANGE:
+                assert (code, text) == (DENIED, "The role reader may not change anything"), name
+            elif name != "Hello":
+                assert code is grpc.StatusCode.INVALID_ARGUMENT, name
+
+
+@on_a_loop
+async def test_a_contributor_is_let_through_to_every_call(tmp_path: Path) -> None:
+    async with scheduler(tmp_path) as test:
+        for name in ACCESS:
+            for token in (CONTRIBUTOR, EVERYWHERE):
+                code, _ = await test.call(name, token)
+                assert code is grpc.StatusCode.INVALID_ARGUMENT, name
+
+
+@on_a_loop
+async def test_a_reader_makes_no_dynamic_hub(tmp_path: Path) -> None:
+    async with scheduler(tmp_path, dynamic=True) as test:
+        for name, access in ACCESS.items():
+            if access is Access.READ:
+                code, _ = await test.call(name, EVERYWHERE_READER, "fresh", b"")
+                assert code is grpc.StatusCode.NOT_FOUND, name
+        assert [hub.name for hub in test.hubs.opened] == ["default", "other"]
+        assert (await test.call("Hello", EVERYWHERE, "fresh", b""))[0] is grpc.StatusCode.OK
+
+
+@on_a_loop
+async def test_calls_that_are_open_end_when_their_token_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "RECHECK_SECONDS", 0.01)
+    async with scheduler(tmp_path) as test:
+        start = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
+        assert (await test.call("StartInstance", CONTRIBUTOR, message=start))[0].name == "OK"
+        work = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1)
+        wait = pb.GetInstanceRequest(instanceId="a").SerializeToString()
+        stays = test.open("WaitForInstanceCompletion", EVERYWHERE, wait)
+        ends = [
+            test.open("GetWorkItems", CONTRIBUTOR, work.SerializeToString()),
+            test.open("WaitForInstanceCompletion", CONTRIBUTOR, wait),
+        ]
+        [hub, _] = test.hubs.opened
+        item = await asyncio.to_thread(next, ends[0])
+        assert pb.WorkItem.FromString(item).HasField("orchestratorRequest")
+        await until(lambda: len(hub.waiters) == 2)
+        recheck = asyncio.create_task(test.service.recheck())
+        # What cannot be read is no reason to end what goes on.
+        file = token_file(tmp_path, "what is this")
+        assert (await test.call("Hello", EVERYWHERE))[0] is grpc.StatusCode.UNAVAILABLE
+        sweeps = test.service.sweeps
+        await until(lambda: test.service.sweeps > sweeps + 1)
+        assert not any(call.done() for call in ends)
+        token_file(tmp_path, f"everywhere contributor * {EVERYWHERE}\n")
+        for call in ends:
+            assert await asyncio.to_thread(call.code) is UNAUTHENTICATED
+        # The work goes back, to whoever comes next.
+        await until(lambda: not hub.dispatcher.streams)
+        assert sum(hub.dispatcher.in_air().values()) == 0
+        assert not stays.done()
+        # One that is good, but no longer for this.
+        token_file(tmp_path, f"everywhere contributor other {EVERYWHERE}\n")
+        assert await asyncio.to_thread(stays.code) is DENIED
+        assert file.exists()
+        recheck.cancel()
