@@ -18,10 +18,10 @@ PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --re
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim bench \
-  bench-full check format lock screenshots
+  bench-full check format lock screenshots azure-up azure-down azure-status
 
 help: ## Print this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
 
@@ -74,6 +74,15 @@ bench: .venv/.bench ## Measure speed and CPU beside other servers, in about two 
 
 bench-full: .venv/.bench ## Measure all targets of docs/performance.md, in about ten minutes (needs Chromium).
 	@exec $(python) -m scripts.bench --full $(ARGS)
+
+azure-up: ## Make a scheduler and a task hub in Azure (docs/azure.md). [ARGS='-g GROUP -n NAME ...']
+	@scripts/azure-up $(ARGS)
+
+azure-down: ## Delete them again, once the name was typed. [ARGS='-g GROUP -n NAME']
+	@scripts/azure-down $(ARGS)
+
+azure-status: ## Show what there is in Azure. [ARGS='-g GROUP']
+	@scripts/azure-status $(ARGS)
 
 screenshots: .venv/.tests ## Take the pictures of the dashboard in docs/images again (needs Chromium).
 	@$(python) -m scripts.screenshots

@@ -1,0 +1,1 @@
+"""The way to Azure: scripts against a recording stand-in for `az`, and the files of `deploy/`."""
