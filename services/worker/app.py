@@ -42,6 +42,7 @@ _CHECK_SECONDS: Final = 5.0
 # A scheduler that starts beside its workers is ready within a second or two; another may take long.
 _RETRY_SECONDS: Final = 0.5
 _RETRY_SECONDS_MAX: Final = 4.0
+_QUIET_TRIES: Final = 2
 # A scheduler on the same machine is back within seconds of its restart; so is its worker.
 _RESILIENCY: Final = GrpcWorkerResiliencyOptions(
     hello_timeout_seconds=5.0, reconnect_backoff_base_seconds=0.5, reconnect_backoff_cap_seconds=5.0
@@ -92,14 +93,19 @@ def run(settings: WorkerSettings) -> int:
 def _wait_for_scheduler(
     settings: WorkerSettings, signals: StopSignals, keeper: StateKeeper
 ) -> bool:
-    """Waits for ever, with a line at each failed try; False when asked to stop meanwhile."""
-    pause = _RETRY_SECONDS
+    """Waits for ever, with a line at each failed try; False when asked to stop meanwhile.
+
+    The first two say nothing: a worker that starts with its scheduler is often the faster one.
+    """
+    pause, failed = _RETRY_SECONDS, 0
     with new_client(settings.connection, call_seconds=_CHECK_SECONDS) as client:
         while True:
             try:
                 check_scheduler(client, settings.connection)
             except SchedulerUnavailableError as error:
-                log.warning("waiting: %s", error)
+                failed += 1
+                level = logging.DEBUG if failed <= _QUIET_TRIES else logging.WARNING
+                log.log(level, "waiting: %s", error)
             else:
                 return True
             keeper.beat()
