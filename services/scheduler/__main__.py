@@ -1,17 +1,27 @@
-"""`python -m services.scheduler`: serves task hubs on one machine until told to stop."""
+"""`python -m services.scheduler`: serves task hubs on one machine until told to stop.
+
+With a command it backs up, restores or checks what such a scheduler keeps.
+"""
 
 import sys
 
 from services.scheduler.errors import SchedulerError, StoreFailedError
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.usage import USAGE
+from services.scheduler.usage import COMMANDS, USAGE
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.logs import configure_logging
 
 
 def main() -> int:
-    """Runs the scheduler; 0 after a stop, 2 when it cannot start, or cannot go on."""
+    """Runs the scheduler; 0 after a stop, 2 when it cannot start, or cannot go on.
+
+    A command has exit codes of its own.
+    """
+    if sys.argv[1:] and sys.argv[1] in COMMANDS:
+        from services.scheduler import commands  # noqa: PLC0415 - a scheduler has no use for them
+
+        return commands.run(sys.argv[1:])
     if sys.argv[1:]:
         return _explain(sys.argv[1:])
     try:

@@ -107,6 +107,10 @@ class ClaimError(SchedulerError):
     """Somebody else may need what lies in the payload directory; so no payload is collected."""
 
 
+class BackupError(SchedulerError):
+    """A backup cannot be made, or cannot be restored; nothing has changed."""
+
+
 class StopError(SchedulerError):
     """The scheduler cannot start, or cannot go on."""
 

@@ -108,6 +108,22 @@ def _is_of_this_machine(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSettings:
+    """Where the data are: all that a backup, a restore or a check has to be told."""
+
+    data_dir: Path
+    payload_dir: Path | None
+
+    @classmethod
+    def read(cls, environment: Environment) -> Self:
+        """Reads these settings alone; raises `SettingsError` with every bad one."""
+        data_dir = environment.path("SCHEDULER_DATA_DIR") or Path("data")
+        settings = cls(data_dir=data_dir, payload_dir=_payload_dir(environment, data_dir))
+        environment.check()
+        return settings
+
+
 def _retention(environment: Environment) -> int | None:
     text = environment.text(
         "SCHEDULER_RETENTION_DAYS",

@@ -32,10 +32,20 @@ MEANINGS: Final[Mapping[str, str]] = {
     "LOG_FORMAT": "console or json (console)",
 }
 
+_MEANINGS_OF_COMMANDS: Final[Mapping[str, str]] = {
+    "backup FILE": "writes all task hubs and their payloads into one file, also while it serves",
+    "restore FILE": "restores such a file into a data directory without task hubs",
+    "check": "looks for damage in the data directory, also while it serves",
+}
+COMMANDS: Final = frozenset(name.split()[0] for name in _MEANINGS_OF_COMMANDS)
+
 _WIDTH: Final = max(map(len, MEANINGS))
 USAGE: Final = (
-    "usage: python -m services.scheduler [--help]\n\n"
+    "usage: python -m services.scheduler [--help | COMMAND ...]\n\n"
     "Serves task hubs over the Durable Task protocol until SIGTERM or Ctrl-C.\n\n"
+    "commands, each with a --help of its own:\n"
+    + "\n".join(f"  {name:{_WIDTH}}  {meaning}" for name, meaning in _MEANINGS_OF_COMMANDS.items())
+    + "\n\n"
     "settings, from the environment or .env (defaults in brackets):\n"
     + "\n".join(f"  {name:{_WIDTH}}  {meaning}" for name, meaning in MEANINGS.items())
 )

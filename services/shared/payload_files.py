@@ -172,6 +172,12 @@ class PayloadFiles:
                     if _DIGEST.fullmatch(name) and name.startswith(folder):
                         yield FILE_MARK + name
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """While inside, nobody removes a payload; uploads go on. Raises `OSError`."""
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
     def _stat(self, token: str) -> os.stat_result | None:
         try:
             found = self.path(token).lstat()

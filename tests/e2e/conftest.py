@@ -1,35 +1,22 @@
 """A running stack, and the command line as a person runs it."""
 
-import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts.local_stack import ROOT, LocalStack
+from tests.e2e.keeping import Keeper, furnish
+from tests.e2e.processes import Ran
+from tests.e2e.schedulers import data_of
 
 # Orders take no time, so that a test waits only for what it tests.
 FAST = {"PROCESSING_MS": "0", "TRANSIENT_FAILURE_RATE": "0"}
 StackMaker = Callable[..., AbstractContextManager[LocalStack]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """Standard output, which must be one JSON document and nothing else."""
-        return json.loads(self.out)
 
 
 class CommandLine:
@@ -99,3 +86,24 @@ def orders_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="module")
+def furnished(new_stack: StackMaker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory that a scheduler has left behind, with something of everything in it."""
+    with new_stack(workers=0) as stack:
+        furnish(stack)
+        stack.stop()
+        return Path(shutil.copytree(data_of(stack), tmp_path_factory.mktemp("used") / "data"))
+
+
+@pytest.fixture
+def keeper(
+    furnished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Keeper:
+    """The commands of the scheduler, for a copy of it."""
+    data = Path(shutil.copytree(furnished, tmp_path / "data"))
+    return Keeper(data, capsys).at(data, monkeypatch)

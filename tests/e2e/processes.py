@@ -1,17 +1,34 @@
-"""Waits for what a process says or becomes, with a bound."""
+"""What a process came to, and waits for what it says or becomes, with a bound."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from scripts.bench.processes import descendants
 from scripts.local_stack import ROOT
 
 SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output, which must be one JSON document and nothing else."""
+        return json.loads(self.out)
 
 
 def wait_until(true: Callable[[], object], *, seconds: float = SECONDS_MAX) -> None:

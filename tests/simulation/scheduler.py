@@ -9,6 +9,8 @@ from pathlib import Path
 
 from services.scheduler.clock import Ids, Now
 from services.scheduler.hub.opened import OpenHub
+from services.scheduler.store.check import check
+from services.scheduler.store.findings import Kind
 from services.scheduler.store.packing import teach
 from tests.simulation.violation import Violation
 
@@ -29,7 +31,9 @@ class Scheduler:
         return self._directory / f"{self._lives}.db"
 
     def open(self) -> None:
-        """Starts."""
+        """Starts, on files in which nothing may be wrong, whatever was killed when."""
+        if self._file.exists():
+            _check(self._directory)
         self.hub = OpenHub(
             "simulated", self._file, now=self._now, ids=self._ids, on_failure=self.failures.append
         )
@@ -60,6 +64,14 @@ class Scheduler:
         self.hub.close()
         for name in (left, log, Path(f"{left}-shm")):
             name.unlink(missing_ok=True)
+
+
+def _check(directory: Path) -> None:
+    for hub in check(directory, None, progress=lambda _what, _done, _total: None):
+        # A seed's payloads lie nowhere.
+        wrong = [found for found in hub.findings if found.kind is not Kind.NO_STORE]
+        if wrong:
+            raise Violation(f"a check finds what is wrong: {wrong}")
 
 
 class _Kept(logging.Handler):

@@ -18,6 +18,7 @@ from services.scheduler.clock import fresh_id
 from services.scheduler.errors import DataDirectoryError
 from services.scheduler.store import references
 from services.scheduler.store.packing import teach
+from services.scheduler.store.placing import place_restored
 from services.scheduler.store.statements import MIGRATIONS, SCHEMA
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,11 @@ class DataDirectory:
         """Takes the folder, making it where it is missing; raises `DataDirectoryError`."""
         self.path = path
         self._lock = _take(path)
+        try:
+            place_restored(path)
+        except OSError as error:
+            self.release()
+            raise _unusable(path, error) from error
 
     def file_of(self, task_hub: str) -> Path:
         """The file of a task hub, there or not."""
@@ -92,9 +98,7 @@ def _take(path: Path) -> IO[bytes]:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (path / "scheduler.lock").open("ab")
     except OSError as error:
-        raise DataDirectoryError(
-            f"cannot use the data directory {path}: {error.strerror or error}"
-        ) from error
+        raise _unusable(path, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -106,9 +110,15 @@ def _take(path: Path) -> IO[bytes]:
     return lock
 
 
+def _unusable(path: Path, error: OSError) -> DataDirectoryError:
+    return DataDirectoryError(f"cannot use the data directory {path}: {error.strerror or error}")
+
+
 def open_writer(file: Path) -> sqlite3.Connection:
     """The one connection that writes; raises `DataDirectoryError` and leaves the file as it is."""
-    is_new = _check_header(file)
+    is_new = check_header(file)
+    if not is_new and not os.access(file, os.W_OK):
+        raise DataDirectoryError(f"cannot use {file}: it is not writable")
     try:
         if is_new:
             # Ours alone, whatever the folder's mode; SQLite gives its log the same.
@@ -120,7 +130,7 @@ def open_writer(file: Path) -> sqlite3.Connection:
         if is_new or _is_empty(connection):
             _create(connection)
         else:
-            _check_known(connection)
+            check_known(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         # A thread of its own checkpoints, so that no commit pays for it.
@@ -162,13 +172,11 @@ def _connect(file: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_header(file: Path) -> bool:
-    """Whether the file is still to be made."""
+def check_header(file: Path) -> bool:
+    """Whether the file is still to be made; raises `DataDirectoryError` where it is no hub's."""
     try:
         if not file.exists() or file.stat().st_size == 0:
             return True
-        if not os.access(file, os.W_OK):
-            raise DataDirectoryError(f"cannot use {file}: it is not writable")
         with file.open("rb") as opened:
             header = opened.read(_HEADER_BYTES)
     except OSError as error:
@@ -203,8 +211,11 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA page_count").fetchone()[0] == 0)
 
 
-def _check_known(connection: sqlite3.Connection) -> None:
-    """Before anything is written to it."""
+def check_known(connection: sqlite3.Connection) -> None:
+    """Whether this version of the scheduler can serve or migrate the file.
+
+    It writes nothing; raises `DataDirectoryError`.
+    """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version == SCHEMA_VERSION:
         _check_schema(connection)

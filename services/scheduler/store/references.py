@@ -129,13 +129,13 @@ class References(Tables):
 
 def fill(connection: sqlite3.Connection) -> None:
     """Notes all that is in a file that had no table of references. Everything is read once."""
-    for holder, seq, digests in _stored(connection):
+    for holder, seq, digests in stored_names(connection):
         connection.executemany(SQL["hold_payload"], ((holder, seq, digest) for digest in digests))
 
 
 def named_in(connection: sqlite3.Connection) -> set[bytes]:
     """The digests of all payloads that a file without a table of references names."""
-    return {digest for _holder, _seq, digests in _stored(connection) for digest in digests}
+    return {digest for _holder, _seq, digests in stored_names(connection) for digest in digests}
 
 
 def referenced(connection: sqlite3.Connection, digests: Collection[bytes]) -> set[bytes]:
@@ -144,7 +144,8 @@ def referenced(connection: sqlite3.Connection, digests: Collection[bytes]) -> se
     return {digest for digest in digests if connection.execute(sql, (digest,)).fetchone()}
 
 
-def _stored(connection: sqlite3.Connection) -> Iterator[tuple[str, int, set[bytes]]]:
+def stored_names(connection: sqlite3.Connection) -> Iterator[tuple[str, int, set[bytes]]]:
+    """Holder, its `seq` and digests of whatever bytes of a file name payloads; all is read."""
     for holder, seq, stored in connection.execute(SQL["stored_with_payloads"], _MARKS):
         found = (_IN_BYTES if isinstance(stored, bytes) else TOKEN).findall(stored)
         yield holder, seq, set(map(_digest, found))

@@ -1,0 +1,61 @@
+"""Reads hubs' files as they are at one moment, whether a scheduler writes to them or not."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from services.scheduler.errors import DataDirectoryError
+from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, check_header
+from services.scheduler.store.packing import teach
+
+_BUSY_SECONDS: Final = 30.0
+# Since when a file keeps references to payloads.
+REFERENCES_SINCE: Final = 3
+
+
+def hub_files(directory: Path) -> list[Path]:
+    """The files of a data directory's hubs, served or not; none of what was set aside."""
+    return sorted(directory.glob("*.db"))
+
+
+@contextmanager
+def snapshot(file: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]:
+    """A connection that reads a hub's file as it is committed now, until the block ends.
+
+    Nobody waits for it, but the write-ahead log grows meanwhile. `alone`: nobody else can know the
+    file, and nothing is to be made beside it. Raises `DataDirectoryError`, `sqlite3.Error`.
+    """
+    if check_header(file):
+        raise DataDirectoryError(f"cannot use {file}: it is empty")
+    how = "immutable=1" if alone else "mode=ro"
+    uri = f"file:{quote(str(file.absolute()))}?{how}"
+    opened = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    with closing(opened) as connection:
+        teach(connection)
+        connection.execute("BEGIN")
+        # What the header said may have been about what the log has changed since.
+        if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise DataDirectoryError(f"cannot use {file}: it is not a task hub's file")
+        yield connection
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema that a file has."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def damage_in(connection: sqlite3.Connection, limit: int) -> list[str]:
+    """What SQLite itself finds wrong with a file, in its words; nothing, if all is well."""
+    try:
+        rows = connection.execute(f"PRAGMA integrity_check({limit})").fetchall()
+    except sqlite3.Error as error:
+        return [str(error)]
+    return [line for row in rows for line in str(row[0]).splitlines() if line != "ok"]
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether a file has this version's schema, and need not be migrated."""
+    return version_of(connection) == SCHEMA_VERSION
