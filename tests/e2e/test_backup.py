@@ -26,7 +26,7 @@ from tests.e2e.schedulers import (
 
 OrdersFile = Callable[..., Path]
 DONE = {"method": "CompleteActivityTask", "code": "OK"}
-ORDERS = 120
+ORDERS = 80
 BATCH = 20
 FILLING = '"' + "x" * 4_000 + '"'
 
@@ -47,7 +47,7 @@ def restored(
 def test_a_copy_made_in_the_middle_comes_to_the_same_books(
     new_stack: StackMaker, orders_file: OrdersFile, tmp_path: Path
 ) -> None:
-    slow = {"PROCESSING_MS": "100", "WORKER_ACTIVITIES_MAX": "4"}
+    slow = {"PROCESSING_MS": "80", "WORKER_ACTIVITIES_MAX": "4"}
     with new_stack(workers=1, **slow) as stack:
         client = CommandLine(stack.environment)
         submit = ("submit", orders_file("middle", ORDERS), "--batch-size", BATCH)
