@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 _NO_FLAGS: Final = 0
 _OK: Final = grpc.StatusCode.OK.value[0]
+# A client drops headers above 8 KiB, and the status with them; its text is percent-encoded there.
+_DETAILS_BYTES_MAX: Final = 4 * 1024
+_AS_IT_IS: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Option = tuple[str, int]
@@ -82,7 +85,7 @@ class ServerCall:
         if not self._ends():
             return
         status = cygrpc.SendStatusFromServerOperation(
-            None, code.value[0], details.encode(errors="replace"), _NO_FLAGS
+            None, code.value[0], _sendable(details), _NO_FLAGS
         )
         if self._stream is not None:
             self._stream.put(status)
@@ -322,6 +325,19 @@ def _start(
     """Begins operations; they are lost without a word once the server has stopped."""
     if not post.is_closed:
         call.start_server_batch(operations, tag)
+
+
+def _sendable(details: str) -> bytes:
+    """As much of a text as reaches the client with its status."""
+    encoded = details.encode(errors="replace")
+    if 3 * len(encoded) <= _DETAILS_BYTES_MAX:
+        return encoded
+    sent = 0
+    for at, byte in enumerate(encoded):
+        sent += 1 if byte in _AS_IT_IS else 3
+        if sent > _DETAILS_BYTES_MAX:
+            return encoded[:at].decode(errors="ignore").encode() + b" ..."
+    return encoded
 
 
 def _ignore(_event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
