@@ -18,7 +18,7 @@ PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --re
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim bench \
-  bench-full check format lock screenshots azure-up azure-down azure-status
+  bench-full fuzz sbom check format lock screenshots azure-up azure-down azure-status
 
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ azure-down: ## Delete them again, once the name was typed. [ARGS='-g GROUP -n NA
 azure-status: ## Show what there is in Azure. [ARGS='-g GROUP']
 	@scripts/azure-status $(ARGS)
 
+fuzz: .venv/.fuzz ## Fuzz calls, requests, files and settings for a while. [MINUTES=2 SEED=1]
+	@$(python) -m tests.fuzz --minutes "$${MINUTES:-2}" --seed "$$SEED" $(ARGS)
+
+sbom: .venv/.sbom ## Write what each service is made of to sbom/ (CycloneDX, JSON).
+	@$(python) -m scripts.sbom
+
 screenshots: .venv/.tests ## Take the pictures of the dashboard in docs/images again (needs Chromium).
 	@$(python) -m scripts.screenshots
 
@@ -121,4 +127,14 @@ lock: .venv/.tests ## Resolve the dependencies again and write the locks. [UPGRA
 .venv/.tests: tests/requirements.txt .venv/.runtime
 	@echo 'installing what the tests need into .venv ...'
 	@$(PIP_INSTALL) -r tests/requirements.txt
+	@touch $@
+
+.venv/.fuzz: tests/fuzz/requirements.txt .venv/.tests
+	@echo 'installing what fuzzing needs into .venv ...'
+	@$(PIP_INSTALL) -r tests/fuzz/requirements.txt
+	@touch $@
+
+.venv/.sbom: scripts/sbom/requirements.txt .venv/.runtime
+	@echo 'installing what bills of materials need into .venv ...'
+	@$(PIP_INSTALL) -r scripts/sbom/requirements.txt
 	@touch $@

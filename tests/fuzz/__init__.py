@@ -1,0 +1,1 @@
+"""Fuzzing: whatever bytes come, nothing crashes, hangs, tells a traceback or changes unasked."""

@@ -1,0 +1,36 @@
+"""What is fuzzed, by name."""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, Self
+
+from tests.fuzz.calls import RpcCalls
+from tests.fuzz.requests import HttpCalls
+from tests.fuzz.texts import TEXTS_READ
+
+
+class Target(Protocol):
+    """Something that takes any bytes. Use it as a context manager."""
+
+    def __enter__(self) -> Self:
+        """Opens what it needs."""
+
+    def __exit__(self, *_error: object) -> None:
+        """Closes it again."""
+
+    def seeds(self) -> list[bytes]:
+        """Inputs that are good."""
+
+    def mutate(self, data: bytes, dice: random.Random) -> bytes:
+        """An input like another one."""
+
+    def run(self, data: bytes) -> str:
+        """Takes an input and gives what it came to, in few words; raises `Violation`."""
+
+
+# The share of a run that each is worth, and how it is made.
+TARGETS: Final[Mapping[str, tuple[int, Callable[[], Target]]]] = {
+    "rpc": (40, RpcCalls),
+    "http": (20, HttpCalls),
+    **{name: (5, make) for name, make in TEXTS_READ.items()},
+}

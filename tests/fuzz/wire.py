@@ -1,0 +1,77 @@
+"""What a call of gRPC needs of the wire under it, with nobody at its other end."""
+
+import asyncio
+from collections.abc import Callable
+
+import grpc
+
+from tests.fuzz.violation import Violation
+
+
+class Wire:
+    """One call; holds what it was answered. `gone` is the client's end of it."""
+
+    def __init__(self, method: str, message: bytes, metadata: dict[str, str]) -> None:
+        self.method = method
+        self.message = message
+        self.metadata = tuple(metadata.items())
+        self.ended = asyncio.Event()
+        self.code: grpc.StatusCode | None = None
+        self.details = ""
+        self.sent: list[bytes] = []
+        self.is_open = False
+        self._act: Callable[[], object] | None = None
+
+    def peer(self) -> str:
+        """Where the call comes from."""
+        return "ipv4:127.0.0.1:1"
+
+    def when_cancelled(self, act: Callable[[], object]) -> None:
+        """Notes what to do when the client goes."""
+        self._act = act
+
+    def gone(self) -> None:
+        """The client gives up."""
+        if not self.ended.is_set() and self._act is not None:
+            self._act()
+
+    def open(self) -> None:
+        """Begins a stream."""
+        self.is_open = True
+
+    def write(self, message: bytes) -> None:
+        """Takes one response."""
+        if self.ended.is_set():
+            return
+        if not self.is_open:
+            raise Violation(f"{self.method} writes to a stream that is not open")
+        self.sent.append(message)
+
+    async def flushed(self) -> None:
+        """At once."""
+
+    def reply(self, message: bytes) -> None:
+        """Ends with a response."""
+        self.sent.append(message)
+        self._end(grpc.StatusCode.OK, "")
+
+    def finish(self) -> None:
+        """Ends a stream."""
+        self._end(grpc.StatusCode.OK, "")
+
+    def refuse(self, code: grpc.StatusCode, details: str) -> None:
+        """Ends with an error."""
+        self._end(code, details)
+
+    def check(self) -> None:
+        """Raises `Violation` for an answer that no caller may get."""
+        told = f"{self.method} says {self.code}: {self.details[:300]}"
+        if self.code in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}:
+            raise Violation(told)
+        if "Traceback" in self.details:
+            raise Violation(told)
+
+    def _end(self, code: grpc.StatusCode, details: str) -> None:
+        if not self.ended.is_set():
+            self.code, self.details = code, details
+            self.ended.set()
