@@ -12,7 +12,8 @@ from unittest.mock import patch
 import grpc
 from durabletask.testing import create_test_backend
 
-from services.scheduler.app import SERVER_OPTIONS
+from services.scheduler.app import server_options
+from services.scheduler.bounds import DEFAULTS
 
 # It refuses more events than this in one history, and makes nothing else of it.
 _HISTORY_EVENTS_MAX = 1_000_000
@@ -24,7 +25,7 @@ def main() -> int:
     make = grpc.server
 
     def make_server(pool: Any) -> grpc.Server:  # noqa: ANN401 - gRPC's signature
-        server = make(pool, options=SERVER_OPTIONS)
+        server = make(pool, options=server_options(DEFAULTS))
         listen = server.add_insecure_port
 
         def listen_here(address: str) -> int:  # noqa: ARG001 - it is all addresses

@@ -14,7 +14,8 @@ from typing import Final
 import grpc
 import uvloop
 
-from services.scheduler.app import SERVER_OPTIONS
+from services.scheduler.app import server_options
+from services.scheduler.bounds import DEFAULTS
 from services.scheduler.engine.protos import pb
 
 SERVICE: Final = "TaskHubSidecarService"
@@ -118,7 +119,7 @@ class _Stream:
 
 
 async def _serve() -> None:
-    server = grpc.aio.server(options=SERVER_OPTIONS)
+    server = grpc.aio.server(options=server_options(DEFAULTS))
     server.add_generic_rpc_handlers((Echo().handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -11,9 +11,11 @@ from typing import Any, Final
 import uvloop
 
 from services.scheduler.auth.gates import gate_of
+from services.scheduler.bounds import Bounds
 from services.scheduler.clock import system_now
+from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import GrpcServer
-from services.scheduler.edge.service import TaskHubService
+from services.scheduler.edge.service import SPARED, TaskHubService
 from services.scheduler.errors import PortInUseError, StopError, StoreFailedError
 from services.scheduler.http.routes import application
 from services.scheduler.http.server import HttpServer
@@ -33,16 +35,18 @@ _STOP_GRACE_SECONDS: Final = 1.0
 _PURGED_A_COMMIT: Final = 200
 _RETENTION_LOOK_SECONDS: Final = 3_600.0
 _RETENTION_OF_NONE_LOOK_SECONDS: Final = 10.0
+# What is on its way to refusal: gRPC's own text is told only to what comes on top of that.
+_CALLS_TO_REFUSE: Final = 2_000
+_METADATA_BYTES_MAX: Final = 16 * 1024
 SERVER_OPTIONS: Final = (
     # Without this two schedulers share a port, and each hides what the other holds.
     ("grpc.so_reuseport", 0),
-    # Far above the payload limit: what is too large must be read to be refused by name.
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_metadata_size", 16 * 1024),
-    # By default gRPC cancels calls at random while more than a thousand wait to be taken up.
-    ("grpc.server.max_pending_requests", 1_000_000),
-    ("grpc.server.max_pending_requests_hard_limit", 1_000_000),
+    # Room for the longest tokens. Both: between the two gRPC refuses at random.
+    ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+    # Who connects and then says nothing is gone soon.
+    ("grpc.server_handshake_timeout_ms", 10_000),
     # A peer that vanished without a word is found within 15 s, and its work given back.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
@@ -53,6 +57,21 @@ SERVER_OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
 )
+
+
+def server_options(bounds: Bounds) -> tuple[tuple[str, int], ...]:
+    """GRPC's channel arguments for these bounds."""
+    return (
+        *SERVER_OPTIONS,
+        # Far above the payload limit: what is too large must be read to be refused by name.
+        ("grpc.max_receive_message_length", bounds.message_bytes_max),
+        ("grpc.max_allowed_incoming_connections", bounds.connections_max),
+        # By default gRPC cancels calls at random while more than a thousand wait to be taken up.
+        ("grpc.server.max_pending_requests", bounds.calls_max),
+        ("grpc.server.max_pending_requests_hard_limit", bounds.calls_max),
+        # Calls of one connection above this wait at the client; those below it are told why.
+        ("grpc.max_concurrent_streams", 2 * bounds.connection_calls_max + _CALLS_TO_REFUSE),
+    )
 
 
 def run(settings: SchedulerSettings) -> int:
@@ -86,16 +105,11 @@ class _Scheduler:
         _warn(settings)
         directory = DataDirectory(settings.data_dir)
         http = HttpServer.bind(settings.host, settings.http_port)
-        hubs = TaskHubs(
-            directory,
-            settings.task_hubs,
-            dynamic=settings.dynamic_task_hubs,
-            on_failure=self._fail,
-            payloads=None if settings.payload_dir is None else PayloadFiles(settings.payload_dir),
-        )
+        hubs = self._hubs(directory)
         collectors = _collectors(hubs, directory)
         service = TaskHubService(hubs, gate)
-        server = GrpcServer(service.take, SERVER_OPTIONS)
+        intake = Intake(settings.bounds, SPARED)
+        server = GrpcServer(service.take, server_options(settings.bounds), intake, service.refused)
         grpc_port = _listen(server, settings, tls)
         server.start()
         # A name that it was told to listen on is one that it is called by.
@@ -124,6 +138,17 @@ class _Scheduler:
         hubs.close()
         log.info("stopped")
         return 0
+
+    def _hubs(self, directory: DataDirectory) -> TaskHubs:
+        settings = self._settings
+        return TaskHubs(
+            directory,
+            settings.task_hubs,
+            dynamic=settings.dynamic_task_hubs,
+            on_failure=self._fail,
+            payloads=None if settings.payload_dir is None else PayloadFiles(settings.payload_dir),
+            bounds=settings.bounds,
+        )
 
     async def _purge_finished(self, hubs: TaskHubs) -> None:
         """Purges what ended too long ago, some at a time, so that others are served meanwhile."""

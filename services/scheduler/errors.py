@@ -7,6 +7,8 @@ what keeps the scheduler from going on is a `StopError`.
 from pathlib import Path
 from typing import ClassVar
 
+from services.scheduler.bounds import setting_of
+
 
 class SchedulerError(Exception):
     """The root."""
@@ -87,6 +89,14 @@ class AuthenticationAwayError(CallError):
 
     def __init__(self) -> None:
         super().__init__("The scheduler cannot check tokens now; its log says why")
+
+
+class OverloadError(CallError):
+    """The call would go beyond a bound; later there may be room."""
+
+    def __init__(self, what: str, bound: str, limit: int) -> None:
+        """`bound` is a field of `Bounds`."""
+        super().__init__(f"{what}: the bound is {limit:,} ({setting_of(bound)})")
 
 
 class StoppingError(CallError):

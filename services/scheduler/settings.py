@@ -1,11 +1,13 @@
 """The scheduler's settings, built once from the environment."""
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Self
 
 from services.scheduler.auth.settings import AuthSettings
+from services.scheduler.bounds import DEFAULTS, Bounds, setting_of
 from services.scheduler.tls import TlsFiles, read_tls_files
 from services.shared import logs
 from services.shared.environment import Environment
@@ -17,6 +19,15 @@ _HOST_NAMES: Final = r"[A-Za-z0-9._-]+(\s*,\s*[A-Za-z0-9._-]+)*"
 _PORT_MAX: Final = 65_535
 # The service's own default.
 _RETENTION_DAYS: Final = 30
+# gRPC counts in 32 bits.
+_BOUND_MAX: Final = 2**30
+# Nothing works that cannot take in one payload of the largest size.
+_BYTES_MIN: Final[Mapping[str, int]] = {
+    "call_bytes_max": 4 * 1024 * 1024,
+    "disk_free_bytes_min": 0,
+    "inbox_bytes_max": 2 * 1024 * 1024,
+    "message_bytes_max": 4 * 1024 * 1024,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,7 @@ class SchedulerSettings:
     dynamic_task_hubs: bool
     # None keeps finished instances for ever.
     retention_days: int | None
+    bounds: Bounds
     log_level: str
     log_format: str
 
@@ -86,6 +98,7 @@ class SchedulerSettings:
             task_hubs=tuple(dict.fromkeys(name.strip() for name in hubs.split(","))),
             dynamic_task_hubs=environment.flag("DTS_USE_DYNAMIC_TASK_HUBS"),
             retention_days=_retention(environment),
+            bounds=_bounds(environment),
             log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
             log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
         )
@@ -122,6 +135,20 @@ class DataSettings:
         settings = cls(data_dir=data_dir, payload_dir=_payload_dir(environment, data_dir))
         environment.check()
         return settings
+
+
+def _bounds(environment: Environment) -> Bounds:
+    """Each from a variable of its own; the defaults stand with their reasons in `bounds.py`."""
+    read: Mapping[str, int] = {
+        bound.name: environment.integer(
+            setting_of(bound.name),
+            getattr(DEFAULTS, bound.name),
+            minimum=_BYTES_MIN.get(bound.name, 1),
+            maximum=_BOUND_MAX,
+        )
+        for bound in fields(Bounds)
+    }
+    return Bounds(**read)
 
 
 def _retention(environment: Environment) -> int | None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.dispatch.items import Kind, Lease, Work
 from services.scheduler.dispatch.shelves import Shelf, Shelves
 from services.scheduler.dispatch.source import NoSource, Source
@@ -21,6 +22,7 @@ from services.scheduler.dispatch.suspects import (
     Suspects,
     suspect_seconds,
 )
+from services.scheduler.errors import OverloadError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ class Dispatcher:
     is written there.
     """
 
-    def __init__(self, *, run_id: str) -> None:
+    def __init__(self, *, run_id: str, bounds: Bounds = DEFAULTS) -> None:
+        self._bounds = bounds
         self._source: Source = NoSource()
         self._run_id = run_id
         self._shelves = Shelves()
@@ -194,14 +197,30 @@ class Dispatcher:
 
     # Streams
 
+    def check_room(self) -> None:
+        """Raises `OverloadError` where no more workers may connect."""
+        bound = self._bounds.workers_max
+        if len(self._streams) >= bound:
+            text = "Too many workers are connected to this task hub"
+            raise OverloadError(text, "workers_max", bound)
+
     def connect(
-        self, terms: Terms, now: datetime, write: Callable[[bytes], object]
+        self,
+        terms: Terms,
+        now: datetime,
+        write: Callable[[bytes], object],
+        unread: Callable[[], int] = lambda: 0,
     ) -> WorkerStream:
-        """A worker's new stream; `write` sends it bytes."""
-        stream = WorkerStream(terms, now, write)
+        """A worker's new stream; `write` sends it bytes, `unread` says how many are not sent yet.
+
+        Raises `OverloadError` where no more workers may connect.
+        """
+        self.check_room()
+        stream = WorkerStream(terms, now, write, unread, self._bounds)
         if self._stopped:
             stream.close()
         self._streams.append(stream)
+        self._share()
         self._shelves.look_again()
         return stream
 
@@ -209,12 +228,19 @@ class Dispatcher:
         """Gives back at once all that a stream has not answered."""
         if stream in self._streams:
             self._streams.remove(stream)
+            self._share()
         lost = [lease for lease in list(stream.leases.values()) if self._end(lease.token)]
         if not lost or self._stopped:
             return
         self._source.count_deliveries(lease.work for lease in lost)
         for lease in lost:
             self._again(lease)
+
+    def _share(self) -> None:
+        """No worker may hold what others are to be given."""
+        share = self._bounds.work_item_bytes_max // max(len(self._streams), 1)
+        for stream in self._streams:
+            stream.remembered_max = share
 
     def _again(self, lease: Lease) -> None:
         work = replace(lease.work, deliveries=lease.work.deliveries + 1)

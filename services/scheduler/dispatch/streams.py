@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.dispatch.items import Kind, Lease
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError
@@ -59,6 +60,11 @@ class Terms:
             worker_id=worker_id or request.worker_instance_id,
             streams_history=pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities,
         )
+
+    def within(self, limit: int) -> "Terms":
+        """The same, with no more than so many items of a kind."""
+        limits = {kind: min(asked, limit) for kind, asked in self.limits.items()}
+        return replace(self, limits=limits)
 
     def accepts(self, kind: Kind, name: str, version: str | None) -> bool:
         """Whether work of this name may go to the worker."""
@@ -129,10 +135,24 @@ class WorkerStream:
     """One connection of a worker, from its call to its end."""
 
     def __init__(
-        self, terms: Terms, connected_at: datetime, write: Callable[[bytes], object]
+        self,
+        terms: Terms,
+        connected_at: datetime,
+        write: Callable[[bytes], object],
+        unread: Callable[[], int] = lambda: 0,
+        bounds: Bounds = DEFAULTS,
     ) -> None:
-        """`write` is given the bytes of each item at once, and in order."""
-        self.terms = terms
+        """`write` is given the bytes of each item at once, and in order.
+
+        `unread` tells how many of them have not left yet: the worker does not read.
+        """
+        self.terms = terms.within(bounds.work_items_max)
+        self._unread = unread
+        self._unread_max = bounds.unread_bytes_max
+        # Of turns and batches, which are remembered until they are answered;
+        self._remembered = 0
+        # the dispatcher gives each stream its share.
+        self.remembered_max = bounds.work_item_bytes_max
         # By the wall clock, for people.
         self.connected_at = connected_at
         # By the loop's clock.
@@ -147,18 +167,26 @@ class WorkerStream:
 
     def room(self, kind: Kind) -> int:
         """How many more items of a kind it takes."""
+        if self._unread() >= self._unread_max:
+            return 0
+        if kind is not Kind.ACTIVITY and self._remembered >= self.remembered_max:
+            return 0
         return self.terms.limits[kind] - self.in_air[kind]
 
     def take(self, lease: Lease, payload: bytes) -> None:
         """Sends a work item."""
         self.leases[lease.token] = lease
         self.in_air[lease.work.kind] += 1
+        if lease.work.kind is not Kind.ACTIVITY:
+            self._remembered += lease.size
         self.send(payload)
 
     def give_back(self, lease: Lease) -> None:
         """An item that it no longer has."""
         if self.leases.pop(lease.token, None) is not None:
             self.in_air[lease.work.kind] -= 1
+            if lease.work.kind is not Kind.ACTIVITY:
+                self._remembered -= lease.size
 
     def answered(self) -> bool:
         """An activity is answered, uncommitted as yet; whether the worker waits for the commit."""

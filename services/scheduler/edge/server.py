@@ -10,20 +10,26 @@ pinned by the lock.
 import asyncio
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # private, and so without types
 
+from services.scheduler.edge.intake import REQUEST_SECONDS, Intake, Share
+from services.scheduler.edge.post import Post
+from services.scheduler.edge.stream import NO_FLAGS, Stream, begin, nothing
+from services.scheduler.errors import OverloadError
+
 log = logging.getLogger(__name__)
 
-_NO_FLAGS: Final = 0
 _OK: Final = grpc.StatusCode.OK.value[0]
 # A client drops headers above 8 KiB, and the status with them; its text is percent-encoded there.
 _DETAILS_BYTES_MAX: Final = 4 * 1024
 _AS_IT_IS: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
+_BUSY: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
+# How often calls whose request does not come are looked for.
+_LOOK_SECONDS: Final = 5.0
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Option = tuple[str, int]
@@ -39,19 +45,24 @@ class ServerCall:
     __slots__ = (
         "_call",
         "_has_ended",
+        "_intake",
         "_is_watched",
         "_post",
+        "_share",
         "_stream",
         "message",
         "metadata",
         "method",
     )
 
-    def __init__(self, event: Any, post: "Post") -> None:  # noqa: ANN401 - a RequestCallEvent
+    def __init__(self, event: Any, post: Post, intake: Intake) -> None:  # noqa: ANN401 - a RequestCallEvent
         self._call = event.call
         self._post = post
+        self._intake = intake
+        # None before the intake has let it in, and once it is closed.
+        self._share: Share | None = None
         self._is_watched = self._has_ended = False
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self.method: str = event.call_details.method.decode(errors="replace")
         self.metadata: Metadata = event.invocation_metadata
         self.message = b""
@@ -60,24 +71,44 @@ class ServerCall:
         """The client's address. Only for a call that has not ended: gRPC crashes otherwise."""
         return str(self._call.peer().decode(errors="replace"))
 
+    def enter(self) -> None:
+        """Counts from now on, until it is closed; raises `OverloadError`."""
+        self._share = self._intake.admit(self, self._call.peer())
+
+    def receive(self, message: bytes) -> bool:
+        """Takes its request, and says whether it is to be served. Once, on the poller's thread."""
+        if self._share is None or not self._intake.arrived(self):
+            return False
+        self._intake.check_request(self._share, len(message))
+        self.message = message
+        return True
+
+    def hand_over(self, take: Callable[["ServerCall"], None]) -> None:
+        """Has the loop serve it, once it is its connection's turn."""
+        connection = b"" if self._share is None else self._share.connection
+        self._post.in_turn(connection, take, self)
+
     def when_cancelled(self, act: Callable[[], object]) -> None:
         """Does something, once, when the client gives up or is gone before the call was ended."""
         self._is_watched = True
 
         def closed(event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
+            self._closed(event)
             if event.batch_operations[0].cancelled():
                 self._post(act)
 
-        close = cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)
-        _start(self._post, self._call, (close,), closed)
+        close = cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS)
+        begin(self._post, self._call, (close,), closed)
 
     def reply(self, message: bytes) -> None:
         """Ends a call with its one response."""
         if self._ends():
+            if self._share is not None:
+                self._intake.add_reply(self._share, len(message))
             self._end_with(
-                cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
-                cygrpc.SendMessageOperation(message, _NO_FLAGS),
-                cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS),
+                cygrpc.SendInitialMetadataOperation(None, NO_FLAGS),
+                cygrpc.SendMessageOperation(message, NO_FLAGS),
+                cygrpc.SendStatusFromServerOperation(None, _OK, b"", NO_FLAGS),
             )
 
     def refuse(self, code: grpc.StatusCode, details: str) -> None:
@@ -85,16 +116,24 @@ class ServerCall:
         if not self._ends():
             return
         status = cygrpc.SendStatusFromServerOperation(
-            None, code.value[0], _sendable(details), _NO_FLAGS
+            None, code.value[0], _sendable(details), NO_FLAGS
         )
         if self._stream is not None:
-            self._stream.put(status)
+            self._end_stream(status)
         else:
-            self._end_with(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS), status)
+            self._end_with(cygrpc.SendInitialMetadataOperation(None, NO_FLAGS), status)
 
     def open(self) -> None:
         """Begins a stream of responses: the client sees it as open from now on."""
-        self._stream = _Stream(self._call, self._post)
+        self._stream = Stream(self._call, self._post)
+
+    def unread(self) -> int:
+        """How many bytes of what was written have not left for the client yet."""
+        return 0 if self._stream is None else self._stream.unread
+
+    def when_read(self, mark: int, act: Callable[[], object]) -> None:
+        """Does something whenever these have become fewer than a mark."""
+        self._opened.when_below(mark, act)
 
     def write(self, message: bytes) -> None:
         """Sends one response of a stream, after those before it."""
@@ -107,10 +146,16 @@ class ServerCall:
     def finish(self) -> None:
         """Ends a stream, once what was written has been sent."""
         if self._ends():
-            self._opened.put(cygrpc.SendStatusFromServerOperation(None, _OK, b"", _NO_FLAGS))
+            self._end_stream(cygrpc.SendStatusFromServerOperation(None, _OK, b"", NO_FLAGS))
+
+    def _end_stream(self, status: Any) -> None:  # noqa: ANN401 - a SendStatusFromServerOperation
+        self._opened.put(status)
+        if not self._is_watched:
+            # Every call must be asked once whether it was closed.
+            self.when_cancelled(nothing)
 
     @property
-    def _opened(self) -> "_Stream":
+    def _opened(self) -> Stream:
         if self._stream is None:
             raise RuntimeError("the stream is not open")
         return self._stream
@@ -121,106 +166,39 @@ class ServerCall:
         return is_first
 
     def _end_with(self, *operations: Any) -> None:  # noqa: ANN401 - gRPC's operations
-        if not self._is_watched:
-            # Every call must be asked once whether it was closed.
-            operations = (*operations, cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS))
-        _start(self._post, self._call, operations, _ignore)
+        if self._is_watched:
+            begin(self._post, self._call, operations, _ignore)
+            return
+        # Every call must be asked once whether it was closed.
+        close = cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS)
+        begin(self._post, self._call, (*operations, close), self._closed)
 
-
-class _Stream:
-    """The responses of a call, one operation at a time: gRPC takes no second one before that."""
-
-    def __init__(self, call: Any, post: "Post") -> None:  # noqa: ANN401 - a cygrpc.Call
-        self._call = call
-        self._post = post
-        # The loop adds, the poller takes.
-        self._lock = threading.Lock()
-        # Messages, and last the operation that sends the status.
-        self._waiting: deque[Any] = deque()
-        self._is_busy = True
-        self._is_lost = False
-        self._flushed: list[asyncio.Future[None]] = []
-        operation = cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS)
-        _start(post, call, (operation,), self._sent)
-
-    def put(self, item: Any) -> None:  # noqa: ANN401 - bytes, or a SendStatusFromServerOperation
-        with self._lock:
-            if self._is_lost:
-                return
-            if self._is_busy:
-                self._waiting.append(item)
-                return
-            self._is_busy = True
-        self._send(item, _NO_FLAGS)
-
-    async def flushed(self) -> None:
-        with self._lock:
-            if not self._is_busy:
-                return
-            future = asyncio.get_running_loop().create_future()
-            self._flushed.append(future)
-        await future
-
-    def _send(self, item: Any, flags: int) -> None:  # noqa: ANN401 - as in `put`
-        is_message = isinstance(item, bytes)
-        operation = cygrpc.SendMessageOperation(item, flags) if is_message else item
-        _start(self._post, self._call, (operation,), self._sent)
-
-    def _sent(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-        """On the poller's thread: the next one, if there is one."""
-        item = None
-        with self._lock:
-            if not event.success:
-                # The client is gone; whoever watches the call is told.
-                self._is_lost = True
-                self._waiting.clear()
-            if self._waiting:
-                item = self._waiting.popleft()
-            # What is followed at once by another may wait for it: one packet wakes a worker once.
-            flags = cygrpc.WriteFlag.buffer_hint if self._waiting else _NO_FLAGS
-            self._is_busy = item is not None
-            flushed = []
-            if not self._is_busy:
-                flushed, self._flushed = self._flushed, flushed
-        if item is not None:
-            self._send(item, flags)
-        for future in flushed:
-            self._post(_release, future)
-
-
-class Post:
-    """Hands calls over from the poller's thread to the loop, which wakes once for many."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._waiting: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._is_awake = False
-        # The queue is shut down: an operation that is begun after that ends the process.
-        self.is_closed = False
-
-    def __call__(self, act: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401 - any
-        """Has the loop do something, after what it was handed before."""
-        self._waiting.append((act, arguments))
-        if not self._is_awake:
-            self._is_awake = True
-            self._loop.call_soon_threadsafe(self._drain)
-
-    def _drain(self) -> None:
-        # Before the first look: what comes after the last one wakes the loop again.
-        self._is_awake = False
-        while self._waiting:
-            act, arguments = self._waiting.popleft()
-            act(*arguments)
+    def _closed(self, _event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
+        """On the poller's thread: its reply has left, or the client is gone."""
+        share, self._share = self._share, None
+        if share is not None:
+            self._intake.end(share)
 
 
 class GrpcServer:
     """Takes calls and hands each, with its request, to `take` on the loop's thread.
 
-    `options` are gRPC's channel arguments. Begin with `listen` and `start`, end with `stop`.
+    `options` are gRPC's channel arguments. Calls that `intake` has no room for are refused and
+    never taken; `refused` is told of their method and why. Begin with `listen` and `start`, end
+    with `stop`.
     """
 
-    def __init__(self, take: Callable[[ServerCall], None], options: Sequence[Option]) -> None:
+    def __init__(
+        self,
+        take: Callable[[ServerCall], None],
+        options: Sequence[Option],
+        intake: Intake,
+        refused: Callable[[str, OverloadError], object],
+    ) -> None:
         self._take = take
+        self._intake = intake
+        self._refused = refused
+        self._looking: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._post = Post(self._loop)
         self._queue = cygrpc.CompletionQueue()
@@ -257,9 +235,18 @@ class GrpcServer:
         self._server.start()
         self._request_call()
         self._poller.start()
+        self._look()
+
+    def _look(self) -> None:
+        """Gives up calls whose request does not come: what there is of it is held in memory."""
+        for call in self._intake.late():
+            call.refuse(_BUSY, f"The request was not there after {REQUEST_SECONDS:.0f} s")
+        self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     async def stop(self, grace: float) -> None:
         """Takes no more calls, and cancels those that have not ended after `grace` seconds."""
+        if self._looking is not None:
+            self._looking.cancel()
         with self._handling:
             self._is_stopping = True
             self._server.shutdown(self._queue, self._on_shutdown)
@@ -298,7 +285,12 @@ class GrpcServer:
         if not event.success:
             return  # it stops
         self._request_call()
-        call = ServerCall(event, self._post)
+        call = ServerCall(event, self._post, self._intake)
+        try:
+            call.enter()
+        except OverloadError as error:
+            self._refuse(call, error)
+            return
 
         def received(event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
             message = event.batch_operations[0].message()
@@ -306,25 +298,21 @@ class GrpcServer:
                 # It was cancelled, was too large (gRPC has told the client), or there was none.
                 call.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
                 return
-            call.message = message
-            self._post(self._take, call)
+            try:
+                if call.receive(message):
+                    call.hand_over(self._take)
+            except OverloadError as error:
+                self._refuse(call, error)
 
-        receive = cygrpc.ReceiveMessageOperation(_NO_FLAGS)
-        _start(self._post, event.call, (receive,), received)
+        receive = cygrpc.ReceiveMessageOperation(NO_FLAGS)
+        begin(self._post, event.call, (receive,), received)
+
+    def _refuse(self, call: ServerCall, error: OverloadError) -> None:
+        call.refuse(_BUSY, str(error))
+        self._post(self._refused, call.method, error)
 
     def _on_shutdown(self, _event: Any) -> None:  # noqa: ANN401 - a ServerShutdownEvent
         self._post(self._stopped.set)
-
-
-def _start(
-    post: Post,
-    call: Any,  # noqa: ANN401 - a cygrpc.Call
-    operations: tuple[Any, ...],
-    tag: Callable[[Any], None],
-) -> None:
-    """Begins operations; they are lost without a word once the server has stopped."""
-    if not post.is_closed:
-        call.start_server_batch(operations, tag)
 
 
 def _sendable(details: str) -> bytes:
@@ -342,11 +330,6 @@ def _sendable(details: str) -> bytes:
 
 def _ignore(_event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
     """An operation whose end concerns nobody."""
-
-
-def _release(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 def _reraise(error: Exception) -> None:

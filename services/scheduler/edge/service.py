@@ -35,6 +35,7 @@ from services.scheduler.errors import (
     BadRequestError,
     CallError,
     KeysWantedError,
+    OverloadError,
     StoppingError,
 )
 from services.scheduler.hub import reads
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 SERVICE: Final = "TaskHubSidecarService"
 # A worker that hears nothing for two minutes takes its connection for dead.
 PING_SECONDS: Final = 30.0
+# Refusals for want of room are told of once in this time.
+_TELL_SECONDS: Final = 10.0
 _PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 # A call that goes on for longer than this is asked again whether it may.
@@ -53,6 +56,10 @@ RECHECK_SECONDS: Final = 1.0
 
 _Take = Callable[[ServerCall, Identity], None]
 _Serve = Callable[[ServerCall, Identity], Coroutine[Any, Any, None]]
+# What workers answer: `edge/intake.py` says why it is spared.
+SPARED: Final = frozenset(
+    f"/{SERVICE}/{name}" for name in USE_CASES if name.startswith(("Complete", "Abandon"))
+)
 
 
 class TaskHubService:
@@ -68,6 +75,8 @@ class TaskHubService:
         self.calls: Counter[tuple[str, str]] = Counter()
         # How often all that goes on was asked again.
         self.sweeps = 0
+        self._tells_again_at = 0.0
+        self._history_readers = 0
         methods: dict[str, _Take] = {
             "GetWorkItems": partial(self._begin, "GetWorkItems", self._get_work_items),
             "StreamInstanceHistory": partial(
@@ -81,6 +90,20 @@ class TaskHubService:
         self._methods: Mapping[str, tuple[str, _Take]] = {
             f"/{SERVICE}/{name}": (name, take) for name, take in methods.items()
         }
+
+    def refused(self, method: str, error: OverloadError) -> None:
+        """The server has refused a call before it was taken."""
+        if method not in self._methods:
+            return
+        self.calls[method.rpartition("/")[2], grpc.StatusCode.RESOURCE_EXHAUSTED.name] += 1
+        self._tell(error)
+
+    def _tell(self, error: OverloadError) -> None:
+        now = asyncio.get_running_loop().time()
+        # Whoever is refused comes again at once: a line for each would fill the disk.
+        if now >= self._tells_again_at:
+            self._tells_again_at = now + _TELL_SECONDS
+            log.warning("calls are refused: %s", error)
 
     def take(self, call: ServerCall) -> None:
         """Takes up one call, of any method."""
@@ -222,12 +245,14 @@ class TaskHubService:
             raise StoppingError
         desk = self._hub_of(call, identity).desk
         terms = Terms.of(request, _metadata_of(call, "workerid"))
+        desk.check_room()
         # A worker takes its stream for open only then.
         call.open()
         self.calls["GetWorkItems", "OK"] += 1
         worker = terms.worker_id or call.peer()
         with self._hubs.failing():
-            stream = desk.connect(terms, call.write)
+            stream = desk.connect(terms, call.write, call.unread)
+        call.when_read(self._hubs.bounds.unread_bytes_max // 2, desk.pump_when_durable)
         log.info("worker %s connected", worker)
         pings = asyncio.create_task(_ping(stream))
         try:
@@ -245,6 +270,19 @@ class TaskHubService:
         if not isinstance(request, pb.StreamInstanceHistoryRequest):
             raise TypeError(request)
         hub = self._hub_of(call, identity)
+        bound = self._hubs.bounds.history_readers_max
+        if self._history_readers >= bound:
+            raise OverloadError("Too many histories are being read", "history_readers_max", bound)
+        self._history_readers += 1
+        try:
+            await self._send_history(hub, request, call)
+        finally:
+            self._history_readers -= 1
+        self.calls[name, "OK"] += 1
+
+    async def _send_history(
+        self, hub: OpenHub, request: pb.StreamInstanceHistoryRequest, call: ServerCall
+    ) -> None:
         with self._hubs.failing():
             instance = await hub.read(reads.find_history(request))
         call.open()
@@ -256,7 +294,6 @@ class TaskHubService:
                 call.write(chunk.SerializeToString())
             await call.flushed()
         call.finish()
-        self.calls[name, "OK"] += 1
 
     # Requests and refusals
 
@@ -280,7 +317,10 @@ class TaskHubService:
     def _refuse(self, name: str, error: CallError, call: ServerCall) -> None:
         code = code_of(error)
         self.calls[name, code.name] += 1
-        log.info("%s refused: %s", name, error, extra={"code": code.name})
+        if isinstance(error, OverloadError):
+            self._tell(error)
+        else:
+            log.info("%s refused: %s", name, error, extra={"code": code.name})
         call.refuse(code, str(error))
 
     def _refuse_unexpected(self, name: str, call: ServerCall) -> None:

@@ -30,6 +30,8 @@ NEW_EVENTS_MAX: Final = 5_000
 NEW_EVENTS_BYTES_MAX: Final = 4 * 1024 * 1024
 # What one answer may decide: more is a mistake, and would keep everybody else waiting.
 ACTIONS_MAX: Final = 100_000
+# The same of an answer in parts, which are kept until the last one: as much as one message holds.
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 # How much deeper a failure lies in what is stored and sent than in what was received.
 _LEVELS_BELOW: Final = 8
 

@@ -25,6 +25,7 @@ from services.scheduler.http import (
 )
 from services.scheduler.http.authentication import Authentication, identity_of
 from services.scheduler.http.endpoint import refuse_unrouted, routes_of
+from services.scheduler.http.faults import fault_of
 from services.scheduler.http.metrics import Calls, registry_of
 from services.scheduler.http.openapi import document_of
 from services.scheduler.http.operations import Operation, encoded
@@ -68,7 +69,7 @@ def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] =
             # A reader makes no dynamic task hub.
             (hubs.find if identity.may_change else hubs.existing)(name)
         except CallError as error:
-            return PlainTextResponse(str(error), status_code=404)
+            return PlainTextResponse(str(error), status_code=fault_of(error).status)
         return Response(status_code=200)
 
     async def metrics(request: Request) -> Response:

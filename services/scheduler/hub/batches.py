@@ -49,7 +49,7 @@ class Batches:
 
     def _next_batch(self, row: EntityRow) -> Batch | None:
         """The head of the queue up to the next lock request; under a lock, its owner's only."""
-        queue = self._parts.entities.load_operations(
+        queue = self._parts.entities.read_operations(
             row.seq, limits.ENTITY_BATCH_MAX, row.entity.owner
         )
         seqs: list[int] = []

@@ -8,7 +8,7 @@ a use case, between which `OpenHub.in_steps` lets others be served.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from services.scheduler.engine import events, limits
@@ -48,7 +48,10 @@ class Hub:
     # What clients ask for
 
     def start(self, request: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:
-        """Starts an orchestration; raises `BadRequestError`, `InstanceExistsError`."""
+        """Starts an orchestration.
+
+        Raises `BadRequestError`, `InstanceExistsError` and `OverloadError`.
+        """
         if not request.instanceId:
             named = pb.CreateInstanceRequest()
             named.CopyFrom(request)
@@ -61,10 +64,13 @@ class Hub:
             else None
         )
         replaceable_statuses(policy)
+        # What is refused begins nothing: others' caches would suffer from taking it back.
+        existing = self._store.find_instance(request.instanceId)
+        if existing is not None:
+            check_reuse(request.instanceId, existing.status, policy)
+        self._parts.admission.start()
         with self._parts.commits.use_case():
-            existing = self._store.find_instance(request.instanceId)
             if existing is not None:
-                check_reuse(request.instanceId, existing.status, policy)
                 self._router.remove(existing)
             self._router.start(started, self._parts.now())
         return pb.CreateInstanceResponse(instanceId=request.instanceId)
@@ -101,14 +107,19 @@ class Hub:
         return self.get(request)
 
     def raise_event(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
-        """Sends an external event; raises `BadRequestError`, `InstanceNotFoundError`."""
+        """Sends an external event.
+
+        Raises `BadRequestError`, `InstanceNotFoundError` and `OverloadError`.
+        """
         limits.check_name("Event", request.name)
         limits.check_payload(f"the data of event {request.name!r}", request.input.value)
         data = request.input if request.HasField("input") else None
+        row = self._existing(request.instanceId)
+        now = self._parts.now()
+        event = events.event_raised(now, request.name, data)
+        if RECEPTION[row.status, Message.DELIVER] is Reception.BUFFERED:
+            self._parts.admission.event(row.seq, event.ByteSize())
         with self._parts.commits.use_case():
-            row = self._existing(request.instanceId)
-            now = self._parts.now()
-            event = events.event_raised(now, request.name, data)
             if self._router.deliver(row, event) is Reception.BUFFERED:
                 self._store.touch_instance(row.seq, now)
         return pb.RaiseEventResponse()
@@ -175,7 +186,11 @@ class Hub:
         return pb.SkipGracefulOrchestrationTerminationsResponse(unterminatedInstanceIds=untouched)
 
     def restart(self, request: pb.RestartInstanceRequest) -> pb.RestartInstanceResponse:
-        """Starts an orchestration anew; raises `InstanceNotFoundError`, `WrongStateError`."""
+        """Starts an orchestration anew.
+
+        Raises `InstanceNotFoundError`, `WrongStateError` and `OverloadError`.
+        """
+        self._parts.admission.start()
         with self._parts.commits.use_case():
             row = self._existing(request.instanceId)
             before = self._router.started_event(row)
@@ -256,7 +271,7 @@ class Hub:
     # Entities
 
     def signal_entity(self, request: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
-        """Queues an operation; raises `BadRequestError`."""
+        """Queues an operation; raises `BadRequestError`, `OverloadError`."""
         limits.check_signal(request)
         event = events.entity_signaled(
             self._parts.now(),
@@ -267,9 +282,18 @@ class Hub:
         )
         due = events.moment(request.scheduledTime) if request.HasField("scheduledTime") else None
         effect = SendOperation(entity_id=request.instanceId, event=event, due=due)
+        self._admit_signal(request.instanceId, event.ByteSize(), due)
         with self._parts.commits.use_case():
             self._router.carry_out([effect], Origin())
         return pb.SignalEntityResponse()
+
+    def _admit_signal(self, entity_id: str, size: int, due: datetime | None) -> None:
+        if due is not None and due > self._parts.now():
+            self._parts.admission.delayed_signal(size)
+            return
+        row = self._parts.entities.find_entity(entity_id)
+        # One that is not known has no queue, and key 0 is no row's.
+        self._parts.admission.operation(0 if row is None else row.seq, size)
 
     def get_entity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
         """An entity's state; one that has none does not exist, whatever waits for it."""

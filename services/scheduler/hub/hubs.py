@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.clock import fresh_id, system_now
 from services.scheduler.errors import (
     CallError,
     DataDirectoryError,
+    OverloadError,
     StoppingError,
     TaskHubNotFoundError,
     WrongStateError,
@@ -28,7 +30,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 class TaskHubs:
     """The hubs by their names; `dynamic` makes one at its first use."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that hubs have from outside, each named
         self,
         directory: DataDirectory,
         names: Iterable[str],
@@ -36,12 +38,14 @@ class TaskHubs:
         dynamic: bool,
         on_failure: Callable[[BaseException], None],
         payloads: PayloadFiles | None = None,
+        bounds: Bounds = DEFAULTS,
     ) -> None:
         """Opens the named hubs, and with `dynamic` all that have a file.
 
         `payloads` is the payload store that their tokens are of, where it is a directory.
         """
         self.payloads = payloads
+        self.bounds = bounds
         self.condemned = Condemned()
         self._directory = directory
         self._named = frozenset(names)
@@ -81,18 +85,26 @@ class TaskHubs:
             await hub.hub.durable()
 
     def find(self, name: str) -> OpenHub:
-        """The hub of a call, made at its first use; raises `TaskHubNotFoundError`."""
+        """The hub of a call, made at its first use.
+
+        Raises `TaskHubNotFoundError` and `OverloadError`.
+        """
         self.check_findable(name)
         return self._open.get(name) or self._open_hub(name)
 
     def check_findable(self, name: str) -> None:
-        """Makes nothing yet; raises `TaskHubNotFoundError` where `find` would."""
+        """Makes nothing yet; raises where `find` would."""
         if name in self._open:
             return
         if not self._dynamic or not _NAME.fullmatch(name):
             raise TaskHubNotFoundError(name)
         if self._stopping:
             raise StoppingError
+        bound = self.bounds.task_hubs_max
+        if len(self._open) >= bound:
+            raise OverloadError(
+                f"Task hub {name} cannot be made, there are too many", "task_hubs_max", bound
+            )
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
@@ -147,6 +159,7 @@ class TaskHubs:
                 ids=fresh_id,
                 on_failure=self._on_failure,
                 condemned=self.condemned,
+                bounds=self.bounds,
             )
         except sqlite3.Error as error:
             raise DataDirectoryError(f"cannot use {file}: {error}") from error

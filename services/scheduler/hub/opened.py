@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.clock import Ids, Now
 from services.scheduler.dispatch.alarm import Alarm
 from services.scheduler.dispatch.dispatcher import Dispatcher
+from services.scheduler.hub.admission import Admission
 from services.scheduler.hub.executions import Executions
 from services.scheduler.hub.hub import Hub, Steps
 from services.scheduler.hub.pacing import Pacing
@@ -17,6 +19,7 @@ from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.router import Router
 from services.scheduler.hub.waiters import Waiters
 from services.scheduler.hub.work import WorkDesk
+from services.scheduler.store.backlogs import Backlogs, Disk
 from services.scheduler.store.checkpoints import Checkpointer
 from services.scheduler.store.commits import CommitCounts, Commits
 from services.scheduler.store.database import open_writer
@@ -44,6 +47,7 @@ class OpenHub:
         ids: Ids,
         on_failure: Callable[[BaseException], None],
         condemned: Condemned | None = None,
+        bounds: Bounds = DEFAULTS,
     ) -> None:
         """Opens the file and makes ready what is undone; raises `DataDirectoryError`."""
         self.name = name
@@ -54,7 +58,7 @@ class OpenHub:
         store = Store(self._connection, now(), condemned)
         executions = Executions(store)
 
-        self.dispatcher = Dispatcher(run_id=self._run_id)
+        self.dispatcher = Dispatcher(run_id=self._run_id, bounds=bounds)
         self._commits = Commits(
             self._connection,
             in_air=lambda: self.dispatcher.leases,
@@ -64,7 +68,7 @@ class OpenHub:
             on_failure=on_failure,
         )
         self._alarm = Alarm(now, self._ring)
-        self.waiters = Waiters()
+        self.waiters = Waiters(bounds.waiters_max)
         self._pacing = Pacing(self._wake)
         parts = Parts(
             store=store,
@@ -73,6 +77,7 @@ class OpenHub:
             dispatcher=self.dispatcher,
             executions=executions,
             waiters=self.waiters,
+            admission=_admission(self._connection, file, bounds),
             pacing=self._pacing,
             alarm=self._alarm,
             now=now,
@@ -140,6 +145,11 @@ class OpenHub:
         self.dispatcher.committed(hurried=self._commits.was_hurried)
         self.dispatcher.pump()
         self._checkpointer.look()
+
+
+def _admission(connection: sqlite3.Connection, file: Path, bounds: Bounds) -> Admission:
+    disk = Disk(file.parent, bounds.disk_free_bytes_min)
+    return Admission(Backlogs(connection), disk, bounds)
 
 
 def _forget(store: Store, executions: Executions) -> None:

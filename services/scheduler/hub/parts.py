@@ -7,6 +7,7 @@ from services.scheduler.dispatch.alarm import Alarm
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.engine.status import Status
+from services.scheduler.hub.admission import Admission
 from services.scheduler.hub.executions import Executions
 from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.waiters import Waiters
@@ -26,6 +27,7 @@ class Parts:
     dispatcher: Dispatcher
     executions: Executions
     waiters: Waiters
+    admission: Admission
     pacing: Pacing
     alarm: Alarm
     now: Now

@@ -31,7 +31,7 @@ HISTORY_INLINE_BYTES_MAX: Final = 1024 * 1024
 _FOR_ANY_EXECUTION: Final = frozenset({"eventRaised", "executionSuspended", "executionResumed"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Turn:
     """A turn that is with a worker: the instance with the new events folded in."""
 
@@ -40,6 +40,7 @@ class Turn:
     messages: tuple[int, ...]
     # Of an answer that comes in pieces.
     parts: list[pb.OrchestratorAction] = field(default_factory=list)
+    parts_bytes: int = 0
 
 
 class Turns:
@@ -97,13 +98,25 @@ class Turns:
         """The messages that the next turn may take in, with their `seq`."""
         # Before the start there may be any number of events: it is not to be missed behind them.
         limit = limits.NEW_EVENTS_MAX if execution.turn else -1
-        waiting = self._store.load_messages(row.seq, limit)
-        arrived = [(seq, pb.HistoryEvent.FromString(blob)) for seq, blob in waiting]
+        start: list[tuple[int, pb.HistoryEvent]] = []
+        rest: list[tuple[int, pb.HistoryEvent]] = []
+        filled = 0
+        for seq, blob in self._store.read_messages(row.seq, limit):
+            # A full inbox may hold far more than one turn takes in.
+            is_full = len(rest) >= limits.NEW_EVENTS_MAX or filled > limits.NEW_EVENTS_BYTES_MAX
+            if is_full and (start or execution.turn):
+                break
+            event = pb.HistoryEvent.FromString(blob)
+            if event.HasField("executionStarted"):
+                start.append((seq, event))
+            elif not is_full:
+                rest.append((seq, event))
+                filled += len(blob)
+        # Something may have been raised before a start in the future became due.
+        arrived = start + rest
         if execution.instance.completed is not None:
             # The protocol's rule: a rewind comes alone, and on top of the history that failed.
             return [(seq, event) for seq, event in arrived if event.HasField("executionRewound")]
-        # Something may have been raised before a start in the future became due.
-        arrived.sort(key=lambda message: not message[1].HasField("executionStarted"))
         return arrived[: _fitting(arrived)]
 
     def _drop(self, seq: int, messages: Sequence[int]) -> None:

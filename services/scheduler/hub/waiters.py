@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from services.scheduler.errors import OverloadError
 from services.scheduler.store.rows import InstanceRow
 
 Test = Callable[[InstanceRow], bool]
@@ -11,12 +12,14 @@ Test = Callable[[InstanceRow], bool]
 class Waiters:
     """Futures by instance id. They are told only of what is on the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiters_max: int) -> None:
+        self._max = waiters_max
+        self._number = 0
         self._waiting: dict[str, list[tuple[Test, asyncio.Future[None]]]] = {}
         self._closed = False
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return self._number
 
     @property
     def is_closed(self) -> bool:
@@ -24,15 +27,22 @@ class Waiters:
         return self._closed
 
     async def wait(self, instance_id: str, test: Test) -> None:
-        """Returns once the instance passes the test, is gone, or the hub closes."""
+        """Returns once the instance passes the test, is gone, or the hub closes.
+
+        Raises `OverloadError` when too many wait already.
+        """
         if self._closed:
             return
+        if self._number >= self._max:
+            raise OverloadError("Too many clients wait in this task hub", "waiters_max", self._max)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (test, future)
         self._waiting.setdefault(instance_id, []).append(entry)
+        self._number += 1
         try:
             await future
         finally:
+            self._number -= 1
             entries = self._waiting.get(instance_id, [])
             if entry in entries:
                 entries.remove(entry)

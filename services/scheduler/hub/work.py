@@ -64,9 +64,21 @@ class WorkDesk:
 
     # Streams
 
-    def connect(self, terms: Terms, write: Callable[[bytes], object]) -> WorkerStream:
-        """A worker's new stream; `write` sends it bytes."""
-        stream = self._parts.dispatcher.connect(terms, self._parts.now(), write)
+    def check_room(self) -> None:
+        """Raises `OverloadError` where no more workers may connect."""
+        self._parts.dispatcher.check_room()
+
+    def connect(
+        self,
+        terms: Terms,
+        write: Callable[[bytes], object],
+        unread: Callable[[], int] = lambda: 0,
+    ) -> WorkerStream:
+        """A worker's new stream; `write` sends it bytes, `unread` says how many are not sent yet.
+
+        Raises `OverloadError`. Once a worker has read again, `pump_when_durable` is to be called.
+        """
+        stream = self._parts.dispatcher.connect(terms, self._parts.now(), write, unread)
         self.pump_when_durable()
         return stream
 
@@ -126,6 +138,11 @@ class WorkDesk:
             return
         if len(lease.memo.parts) + len(response.actions) > limits.ACTIONS_MAX:
             text = f"An answer must have at most {limits.ACTIONS_MAX} actions"
+            self.unreadable(response.completionToken, text)
+            raise BadRequestError(text)
+        lease.memo.parts_bytes += response.ByteSize()
+        if response.isPartial and lease.memo.parts_bytes > limits.ANSWER_BYTES_MAX:
+            text = f"An answer in parts must have at most {limits.ANSWER_BYTES_MAX} bytes"
             self.unreadable(response.completionToken, text)
             raise BadRequestError(text)
         if response.isPartial:

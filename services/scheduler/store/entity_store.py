@@ -1,7 +1,7 @@
 """Entities and their queues, on a hub's writer connection. Each method is one statement or two."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from services.scheduler.engine.entity import Entity
@@ -71,18 +71,23 @@ class EntityStore(Tables):
         self._execute(SQL["insert_operation"], (entity, seq, owner, section, stored))
         self._references.hold(Holder.OPERATION, seq, stored)
 
-    def load_operations(
+    def read_operations(
         self, entity: int, limit: int, owner: str | None = None
-    ) -> list[tuple[int, str | None, bytes]]:
-        """`seq`, section (of a lock request) and event at the head of a queue.
+    ) -> Iterator[tuple[int, str | None, bytes]]:
+        """`seq`, section (of a lock request) and event at the head of a queue, one by one.
 
         With an owner: that orchestration's operations only, and no lock requests.
         """
         if owner is None:
-            rows = self._all("load_operations", (entity, limit))
+            yield from self._execute(SQL["load_operations"], (entity, limit))
         else:
-            rows = self._all("load_operations_of", (entity, owner, limit))
-        return [(row[0], row[1], row[2]) for row in rows]
+            yield from self._execute(SQL["load_operations_of"], (entity, owner, limit))
+
+    def load_operations(
+        self, entity: int, limit: int, owner: str | None = None
+    ) -> list[tuple[int, str | None, bytes]]:
+        """The same, all at once."""
+        return list(self.read_operations(entity, limit, owner))
 
     def count_operations(self, entity: int) -> int:
         """The length of a queue."""

@@ -356,3 +356,15 @@ UNION ALL SELECT iif(instance IS NULL, 'signal', 'instance'), coalesce(instance,
 UNION ALL SELECT 'instance', instance, request FROM activities WHERE instr(request, :mark) > 0
 UNION ALL SELECT 'entity', seq, state FROM entities WHERE instr(state, :text) > 0
 UNION ALL SELECT 'operation', seq, event FROM operations WHERE instr(event, :mark) > 0;
+
+-- name: pending_roots
+SELECT number FROM counts WHERE kind = 'root' AND status = ?;
+
+-- name: inbox_size
+SELECT count(*), coalesce(sum(length(event)), 0) FROM messages WHERE instance = ?;
+
+-- name: queue_size
+SELECT count(*), coalesce(sum(length(event)), 0) FROM operations WHERE entity = ?;
+
+-- name: delayed_size
+SELECT count(*), coalesce(sum(length(event)), 0) FROM alarms WHERE entity_id IS NOT NULL;

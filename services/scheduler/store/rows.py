@@ -46,6 +46,12 @@ class InstanceRow:
     trace: bytes | None
     deliveries: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of what may be large, about."""
+        found = (self.custom_status, self.failure, self.tags, self.trace)
+        return sum(len(part) for part in found if part is not None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityRow:

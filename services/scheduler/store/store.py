@@ -30,6 +30,8 @@ from services.scheduler.store.tables import Tables
 
 # Of running instances, so that a message costs no look-up.
 _ROWS_KEPT: Final = 4_096
+# One with a large custom status or failure is looked up.
+_ROW_BYTES_KEPT: Final = 16_384
 
 
 class Store(Tables):
@@ -63,6 +65,9 @@ class Store(Tables):
         self._execute(SQL[name], values)
 
     def _keep(self, row: InstanceRow) -> None:
+        if row.size > _ROW_BYTES_KEPT:
+            self._rows.pop(row.seq, None)
+            return
         self._rows[row.seq] = row
         if len(self._rows) > _ROWS_KEPT:
             self._rows.popitem(last=False)
@@ -135,7 +140,7 @@ class Store(Tables):
         known = self._rows.get(row.seq)
         if known is not None:
             # Not the row that was given: the turn may have begun another execution.
-            self._rows[row.seq] = replace(known, **changed, deliveries=0)
+            self._keep(replace(known, **changed, deliveries=0))
 
     def save_status(self, seq: int, status: Status, now: datetime) -> None:
         """Suspended, or running again."""
@@ -248,7 +253,11 @@ class Store(Tables):
 
     def load_messages(self, seq: int, limit: int) -> list[tuple[int, bytes]]:
         """The oldest messages, with their `seq`."""
-        return [(row[0], row[1]) for row in self._all("load_messages", (seq, limit))]
+        return list(self.read_messages(seq, limit))
+
+    def read_messages(self, seq: int, limit: int) -> Iterator[tuple[int, bytes]]:
+        """The same, read one by one: a full inbox is not held in memory."""
+        yield from self._execute(SQL["load_messages"], (seq, limit))
 
     def count_messages(self, seq: int) -> int:
         """How many there are."""

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
 
+from services.scheduler.bounds import DEFAULTS, Bounds
+from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import GrpcServer, ServerCall
+from services.scheduler.errors import OverloadError
 
 OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 100_000))
 SECONDS = 30.0
@@ -22,6 +25,11 @@ class Served:
         self.channel = channel
         self.port = port
         self._server: GrpcServer | None = server
+
+    @property
+    def is_running(self) -> bool:
+        """Whether no test has stopped it."""
+        return self._server is not None
 
     async def stop(self, grace: float) -> None:
         """Stops the server, once."""
@@ -57,14 +65,24 @@ def drained(call: Iterator[bytes]) -> list[bytes]:
     return found
 
 
+def quiet(_method: str, _error: OverloadError) -> None:
+    """A refusal that nobody is told of but the caller."""
+
+
 @asynccontextmanager
-async def served(take: Callable[[ServerCall], None]) -> AsyncIterator[Served]:
-    """A server for the time of a test, stopped at its end."""
-    server = GrpcServer(take, OPTIONS)
+async def served(
+    take: Callable[[ServerCall], None], bounds: Bounds = DEFAULTS, spared: Collection[str] = ()
+) -> AsyncIterator[Served]:
+    """A server for the time of a test, stopped at its end; each of its calls has been let go."""
+    intake = Intake(bounds, spared)
+    server = GrpcServer(take, OPTIONS, intake, quiet)
     port = server.listen("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         test = Served(server, channel, port)
         yield test
+    is_to_end = test.is_running
     await test.stop(0.0)
+    if is_to_end:
+        assert (intake.calls, intake.held) == (0, 0)
     assert "grpc" not in {thread.name for thread in threading.enumerate()}

@@ -8,9 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
+from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import GrpcServer, ServerCall
 from tests.store.loops import on_a_loop
-from tests.unit.edge.served import OPTIONS, SECONDS, drained, served
+from tests.unit.edge.served import OPTIONS, SECONDS, drained, quiet, served
 
 # What a stream holds that nobody reads: gRPC's windows are smaller.
 MANY = 200
@@ -258,7 +259,7 @@ async def test_a_call_without_a_request_is_refused() -> None:
 @on_a_loop
 async def test_a_port_that_is_taken_is_an_error() -> None:
     async with served(lambda call: call.reply(b"")) as test:
-        other = GrpcServer(lambda call: call.reply(b""), OPTIONS)
+        other = GrpcServer(lambda call: call.reply(b""), OPTIONS, Intake(), quiet)
         with pytest.raises(OSError, match=str(test.port)):
             other.listen(f"127.0.0.1:{test.port}")
         other.start()

@@ -1,0 +1,129 @@
+"""How many calls there are, from whom, and what they hold; past a bound a call is refused unread.
+
+Answers of workers are spared: a worker whose answer was refused would take its work for done. Of
+these there may be twice as many; that is more than work items are handed out.
+"""
+
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from services.scheduler.bounds import DEFAULTS, Bounds
+from services.scheduler.errors import OverloadError
+
+if TYPE_CHECKING:
+    from services.scheduler.edge.server import ServerCall
+
+# A request that is not whole after this time never will be.
+REQUEST_SECONDS: Final = 30.0
+_FOR_ANSWERS: Final = 2
+
+
+@dataclass(slots=True)
+class Share:
+    """What one call counts for."""
+
+    connection: bytes
+    # How many times the bounds are allowed to it.
+    times: int
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Intake:
+    """The calls of one server. For any thread. `spared` are methods, as the wire names them."""
+
+    bounds: Bounds = DEFAULTS
+    spared: Collection[str] = ()
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _calls: int = 0
+    _bytes: int = 0
+    _by_connection: dict[bytes, int] = field(default_factory=dict)
+    # Whose request is not there yet, and since when: the oldest first.
+    _arriving: dict["ServerCall", float] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> int:
+        """Calls that are not closed yet."""
+        return self._calls
+
+    @property
+    def held(self) -> int:
+        """Bytes that they hold."""
+        return self._bytes
+
+    def admit(self, call: "ServerCall", connection: bytes) -> Share:
+        """One more call, whose request is still to come; raises `OverloadError`."""
+        times = _FOR_ANSWERS if call.method in self.spared else 1
+        with self._lock:
+            own = self._by_connection.get(connection, 0)
+            self._check(own, times)
+            self._calls += 1
+            self._by_connection[connection] = own + 1
+            self._arriving[call] = time.monotonic()
+        return Share(connection=connection, times=times)
+
+    def _check(self, own: int, times: int) -> None:
+        bounds = self.bounds
+        if own >= bounds.connection_calls_max * times:
+            raise OverloadError(
+                "Too many calls of this connection are not answered yet",
+                "connection_calls_max",
+                bounds.connection_calls_max,
+            )
+        if self._calls >= bounds.calls_max * times:
+            text = "Too many calls are not answered yet"
+            raise OverloadError(text, "calls_max", bounds.calls_max)
+        if self._bytes >= bounds.call_bytes_max * times:
+            raise self._too_many_bytes()
+
+    def _too_many_bytes(self) -> OverloadError:
+        text = "The calls that are not answered yet hold too many bytes"
+        return OverloadError(text, "call_bytes_max", self.bounds.call_bytes_max)
+
+    def arrived(self, call: "ServerCall") -> bool:
+        """Its request is there; whether the call has not been given up meanwhile."""
+        with self._lock:
+            return self._arriving.pop(call, None) is not None
+
+    def late(self) -> "list[ServerCall]":
+        """Calls whose request did not come in time: they are given up."""
+        limit = time.monotonic() - REQUEST_SECONDS
+        with self._lock:
+            late = []
+            for call, since in self._arriving.items():
+                if since > limit:
+                    break
+                late.append(call)
+            for call in late:
+                del self._arriving[call]
+        return late
+
+    def check_request(self, share: Share, size: int) -> None:
+        """A call has brought so many bytes; raises `OverloadError`."""
+        with self._lock:
+            held = self._bytes
+            # One is always taken, whatever it has.
+            if held and held + size > self.bounds.call_bytes_max * share.times:
+                raise self._too_many_bytes()
+            self._bytes += size
+            share.size += size
+
+    def add_reply(self, share: Share, size: int) -> None:
+        """A reply of so many bytes is on its way."""
+        with self._lock:
+            self._bytes += size
+            share.size += size
+
+    def end(self, share: Share) -> None:
+        """A call that is closed."""
+        with self._lock:
+            self._calls -= 1
+            self._bytes -= share.size
+            left = self._by_connection[share.connection] - 1
+            if left:
+                self._by_connection[share.connection] = left
+            else:
+                del self._by_connection[share.connection]
