@@ -53,12 +53,14 @@ def _environment() -> dict[str, str]:
     # A port that nobody asked for is no reason to stop.
     dashboard_port = environment.optional("DASHBOARD_PORT") or str(free_port(DASHBOARD_PORT))
     hubs = environment.optional("DTS_TASK_HUB_NAMES") or connection.taskhub
+    # What stands in .env for the scheduler is for the others too: ENDPOINT_CA, ENDPOINT_TOKEN.
+    scheme = "http" if environment.optional("SCHEDULER_TLS_CERT") is None else "https"
     environment.check()
     http_port = http_port or free_port(0)
     return os.environ | {
-        "ENDPOINT": f"http://localhost:{grpc_port}",
+        "ENDPOINT": f"{scheme}://localhost:{grpc_port}",
         "SCHEDULER_HTTP_PORT": str(http_port),
-        "SCHEDULER_HTTP_ENDPOINT": f"http://localhost:{http_port}",
+        "SCHEDULER_HTTP_ENDPOINT": f"{scheme}://localhost:{http_port}",
         "DASHBOARD_PORT": dashboard_port,
         "DTS_TASK_HUB_NAMES": hubs,
     }

@@ -33,6 +33,14 @@ _READY: Final = re.compile(
 _ANY_PORTS: Final = {"SCHEDULER_GRPC_PORT": "0", "SCHEDULER_HTTP_PORT": "0"}
 _DASHBOARD_READY: Final = re.compile(r"^ready: dashboard on http://.*:(?P<port>\d+),", re.MULTILINE)
 _ANY_DASHBOARD_PORT: Final = {"DASHBOARD_PORT": "0"}
+_OF_OTHERS: Final = (
+    "SCHEDULER_AUTH",
+    "SCHEDULER_TLS_CERT",
+    "SCHEDULER_TLS_KEY",
+    "ENDPOINT_CA",
+    "ENDPOINT_TOKEN",
+    "ENDPOINT_TOKEN_FILE",
+)
 _READY_SECONDS_MAX: Final = 30.0
 _STOP_SECONDS_MAX: Final = 10.0
 _LOG_LINES_SHOWN: Final = 20
@@ -96,7 +104,7 @@ class LocalStack:
             "DTS_TASK_HUB_NAMES": "default",
             "SCHEDULER_HOST": "127.0.0.1",
             # What a .env asks for is about another scheduler: these blanks win over it.
-            **dict.fromkeys(("SCHEDULER_AUTH", "SCHEDULER_TLS_CERT", "SCHEDULER_TLS_KEY"), ""),
+            **dict.fromkeys(_OF_OTHERS, ""),
             "SCHEDULER_DATA_DIR": str(logs / "data"),
             "DASHBOARD_HOST": "127.0.0.1",
             **(environment or {}),
@@ -219,13 +227,14 @@ class LocalStack:
 
     def _use_ports(self, grpc_port: int, http_port: int) -> None:
         self.grpc_port, self.http_port = grpc_port, http_port
+        scheme = "https" if self.environment["SCHEDULER_TLS_CERT"] else "http"
         # No name: "localhost" may lead to another address first, and there to somebody else.
-        self.endpoint = f"http://127.0.0.1:{grpc_port}"
+        self.endpoint = f"{scheme}://127.0.0.1:{grpc_port}"
         self.environment |= {
             "ENDPOINT": self.endpoint,
             "SCHEDULER_GRPC_PORT": str(grpc_port),
             "SCHEDULER_HTTP_PORT": str(http_port),
-            "SCHEDULER_HTTP_ENDPOINT": f"http://127.0.0.1:{http_port}",
+            "SCHEDULER_HTTP_ENDPOINT": f"{scheme}://127.0.0.1:{http_port}",
         }
 
     def _use_dashboard_port(self, port: int) -> None:

@@ -18,6 +18,8 @@ Web pages over the scheduler's management API. Settings come from the environmen
   DASHBOARD_PORT            the port; 0 takes a free one (8082)
   DASHBOARD_HOSTS           more names under which browsers may ask, separated by commas
   SCHEDULER_HTTP_ENDPOINT   the scheduler's HTTP port (http://localhost:8081)
+  ENDPOINT_CA               certificates (PEM) to trust, where it speaks TLS with one of your own
+  ENDPOINT_TOKEN            the token for it, or with _FILE the file of the token
   TASKHUB                   the task hub shown first (default)
   LOG_LEVEL, LOG_FORMAT     debug, info, warning, error; console, json"""
 

@@ -6,14 +6,17 @@ answer in time is a `SchedulerAwayError`, and a change that gets none a `Refused
 
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from services.dashboard.errors import BadAddressError, RefusedError, SchedulerAwayError
+from services.shared.bearer import TokenSource, TokenUnreadableError
 
 # A scheduler on this machine takes a connection at once or not at all.
 _TIMEOUT: Final = httpx.Timeout(15.0, connect=2.0, pool=5.0)
@@ -28,6 +31,11 @@ _NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTime
 _QUESTIONS: Final = frozenset({"/orchestrations/query", "/entities/query"})
 _REDIRECTED: Final = 300
 _REFUSED: Final = 400
+_UNAUTHENTICATED: Final = 401
+_NOT_LET_IN: Final = (
+    "The scheduler does not let the dashboard in: its ENDPOINT_TOKEN or ENDPOINT_TOKEN_FILE must"
+    " give a token that the scheduler knows"
+)
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 _FOLDED: Final = re.compile(r"/(?:\.|%2[eE]){1,2}(?=/|$)")
 
@@ -66,8 +74,11 @@ class Answer:
 class SchedulerApi:
     """Calls of one scheduler."""
 
-    def __init__(self, endpoint: str, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, endpoint: str, client: httpx.AsyncClient, token: TokenSource | None = None
+    ) -> None:
         self.endpoint: Final = endpoint
+        self._token = token
         self._base = httpx.URL(endpoint)
         self._client = client
 
@@ -89,7 +100,7 @@ class SchedulerApi:
         if _FOLDED.search(path):
             raise BadAddressError("The ids . and .. cannot be opened: no address can hold them")
         target = f"{_ROOT}{path}?{query}" if query else f"{_ROOT}{path}"
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json"} | self._authorization()
         if hub is not None:
             headers["x-taskhub"] = hub
         if body is not None:
@@ -108,16 +119,27 @@ class SchedulerApi:
         except httpx.HTTPError as error:
             # Without a connection nothing has been sent; with one, who knows.
             if isinstance(error, _NOTHING_SENT) or _only_asks(method, path):
-                is_late = isinstance(error, httpx.TimeoutException)
-                reason = "no answer in time" if is_late else "no connection"
-                raise SchedulerAwayError(self.endpoint, reason) from error
+                raise SchedulerAwayError(self.endpoint, _reason(error)) from error
             raise RefusedError(504, "DEADLINE_EXCEEDED", _NO_ANSWER) from error
+        if response.status_code == _UNAUTHENTICATED:
+            # It is the dashboard that was not let in: whoever asks it has nothing to prove.
+            raise RefusedError(502, "UNAUTHENTICATED", _NOT_LET_IN)
         return Answer(
             status=response.status_code,
             etag=response.headers.get("etag"),
             headers=response.headers,
             body=response.content,
         )
+
+    def _authorization(self) -> dict[str, str]:
+        if self._token is None:
+            return {}
+        try:
+            return {"authorization": f"Bearer {self._token.current()}"}
+        except TokenUnreadableError as error:
+            raise RefusedError(
+                502, "UNAUTHENTICATED", f"The dashboard has no token: {error}"
+            ) from error
 
     async def query(
         self, hub: str, path: str, body: Mapping[str, Any], *, etag: str | None = None
@@ -126,15 +148,28 @@ class SchedulerApi:
         return await self.call(hub, path, method="POST", body=json.dumps(body).encode(), etag=etag)
 
 
+def _reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not trusted: ENDPOINT_CA names what to trust"
+    return "no connection"
+
+
 def _only_asks(method: str, path: str) -> bool:
     return method == "GET" or (method == "POST" and path in _QUESTIONS)
 
 
 @asynccontextmanager
-async def connected(endpoint: str) -> AsyncIterator[SchedulerApi]:
+async def connected(
+    endpoint: str, *, ca: Path | None = None, token: TokenSource | None = None
+) -> AsyncIterator[SchedulerApi]:
     """The API of the scheduler at `endpoint`, until the end of the block.
 
     No proxy of the environment is asked: the scheduler is close by.
     """
-    async with httpx.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, trust_env=False) as client:
-        yield SchedulerApi(endpoint, client)
+    trust = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    async with httpx.AsyncClient(
+        timeout=_TIMEOUT, limits=_LIMITS, trust_env=False, verify=trust
+    ) as client:
+        yield SchedulerApi(endpoint, client, token)

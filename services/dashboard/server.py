@@ -33,7 +33,7 @@ async def serve(settings: DashboardSettings) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listener = bind(settings.host, settings.port)
     port = listener.getsockname()[1]
-    async with connected(settings.scheduler) as api:
+    async with connected(settings.scheduler, ca=settings.ca, token=settings.token) as api:
         desk = Desk(api=api, templates=Templates(), task_hub=settings.task_hub)
         config = uvicorn.Config(
             application(desk, (*settings.hosts, settings.host)),

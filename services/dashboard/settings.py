@@ -1,9 +1,11 @@
 """The dashboard's settings, built once from the environment."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 from services.shared import logs
+from services.shared.bearer import TokenSource, read_ca, read_token
 from services.shared.environment import Environment
 
 HUB_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -25,6 +27,10 @@ class DashboardSettings:
     host: str
     port: int
     scheduler: str
+    # What its certificate is checked against; None for the usual authorities.
+    ca: Path | None
+    # Sent with every question, whoever asks the dashboard.
+    token: TokenSource | None
     task_hub: str
     hosts: tuple[str, ...]
     log_level: str
@@ -53,6 +59,8 @@ class DashboardSettings:
                 pattern=_ENDPOINT,
                 allowed="the address of the scheduler's HTTP port, such as http://localhost:8081",
             ).rstrip("/"),
+            ca=read_ca(environment),
+            token=read_token(environment),
             task_hub=environment.text(
                 "TASKHUB",
                 "default",

@@ -11,6 +11,10 @@ from services.shared.environment import Environment
 
 CERT: Final = "SCHEDULER_TLS_CERT"
 KEY: Final = "SCHEDULER_TLS_KEY"
+# What OpenSSL says of a key that is not the certificate's; the last where it is of another kind.
+_OF_ANOTHER: Final = frozenset(
+    {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ def load(files: TlsFiles) -> TlsPair:
         # An empty password: a service must not stop to ask for one.
         context.load_cert_chain(files.cert, files.key, password="")
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in _OF_ANOTHER:
             text = f"{files.key} is not the key of the certificate {files.cert} ({CERT})"
         else:
             text = f"{files.key} holds no private key in PEM without a password"

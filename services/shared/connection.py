@@ -1,4 +1,4 @@
-"""Where the scheduler is: `ENDPOINT` and `TASKHUB`, and nothing else, decide.
+"""Where the scheduler is: `ENDPOINT` and `TASKHUB` decide, and how to be let in there.
 
 Owns their syntax and their defaults. Imports neither gRPC nor the SDK, so that a command that only
 prints its help stays instant; `services.shared.sdk` turns a `Connection` into theirs.
@@ -6,9 +6,11 @@ prints its help stays instant; `services.shared.sdk` turns a `Connection` into t
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from services.shared.bearer import TokenSource, read_ca, read_token
 from services.shared.environment import Environment
 
 ENDPOINT_ON_HOST: Final = "http://localhost:8080"
@@ -28,14 +30,24 @@ _LOOPBACK_ADVICE: Final = (
 class Connection:
     """A scheduler and a task hub in it.
 
-    `secure` means TLS and a sign-in with `azure-identity`; without it there is neither, and no HTTP
-    proxy is asked. `address` is what gRPC dials: `host:port`, or `host` alone over TLS (port 443).
+    `secure` means TLS. `address` is what gRPC dials: `host:port`, or `host` alone over TLS (port
+    443). `ca` is what a certificate is checked against, None for the usual authorities.
     """
 
     endpoint: str
     address: str
     secure: bool
     taskhub: str
+    ca: Path | None = None
+    token: TokenSource | None = None
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether it takes a sign-in with `azure-identity`: over TLS, unless how is said otherwise.
+
+        No HTTP proxy is asked for any other.
+        """
+        return self.secure and self.ca is None and self.token is None
 
     @property
     def is_on_this_machine(self) -> bool:
@@ -63,11 +75,17 @@ def read_connection(environment: Environment) -> Connection:
         environment.refuse("ENDPOINT", endpoint, problem)
         endpoint = default
     parts = urlsplit(endpoint)
+    ca = read_ca(environment)
+    if ca is not None:
+        # The SDK opens its channels itself, and says nothing of whom they trust.
+        environment.hand_on("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(ca.absolute()))
     return Connection(
         endpoint=f"{parts.scheme}://{parts.netloc}",
         address=parts.netloc,
         secure=parts.scheme == "https",
         taskhub=taskhub,
+        ca=ca,
+        token=read_token(environment),
     )
 
 

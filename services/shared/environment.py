@@ -57,6 +57,11 @@ class Environment:
         if self._problems:
             raise SettingsError(tuple(self._problems))
 
+    def hand_on(self, name: str, value: str) -> None:
+        """Sets a variable that a library reads by itself from this process's environment."""
+        if self._values is os.environ:
+            os.environ[name] = value
+
     def optional(self, name: str) -> str | None:
         """The value of `name` without surrounding blanks, or None when it is unset or blank."""
         self._names.append(name)

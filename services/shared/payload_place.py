@@ -87,7 +87,7 @@ def read_payload_settings(environment: Environment, connection: Connection) -> P
     """
     in_container = environment.flag("RUNS_IN_CONTAINER")
     data = environment.optional("SCHEDULER_DATA_DIR") or "data"
-    is_shared = not connection.secure and (in_container or connection.is_on_this_machine)
+    is_shared = not connection.is_azure and (in_container or connection.is_on_this_machine)
     directory = _IN_CONTAINER if in_container else _CHECKOUT / data / "payloads"
     return PayloadSettings(
         place=_read_place(environment, directory if is_shared else None),

@@ -5,16 +5,18 @@ to a person. `azure-identity` is imported only for an endpoint that needs a sign
 """
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import grpc
-from azure.core.credentials import TokenCredential
+from azure.core.credentials import AccessToken, TokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.client import TaskHubGrpcClient
 from durabletask.grpc_options import GrpcChannelOptions
 
+from services.shared.bearer import TokenSource, TokenUnreadableError
 from services.shared.connection import Connection
 from services.shared.converter import PydanticDataConverter
 from services.shared.errors import SchedulerUnavailableError
@@ -39,13 +41,27 @@ _HINTS: Final[dict[grpc.StatusCode, str]] = {
         "your identity needs the role Durable Task Data Contributor on this task hub"
     ),
 }
+# Of a scheduler of one's own.
+_OWN_HINTS: Final[dict[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAUTHENTICATED: (
+        "ENDPOINT_TOKEN or ENDPOINT_TOKEN_FILE must give a token that it knows"
+    ),
+    grpc.StatusCode.PERMISSION_DENIED: (
+        "the token needs the role contributor in this task hub (reader to look only)"
+    ),
+}
+_HINT_TLS: Final = (
+    "ENDPOINT_CA names the certificates to trust, where they are not those that everybody trusts;"
+    " ENDPOINT must name a host of its certificate"
+)
+_TLS_FAILED: Final = "the TLS handshake failed"
 # What gRPC's details mean, by a part of their text; the addresses that it tried help nobody.
 _CAUSES: Final = {
     "connection refused": "connection refused",
     "dns resolution failed": "its name cannot be resolved",
     "domain name not found": "its name cannot be resolved",
-    "ssl": "the TLS handshake failed",
-    "handshake": "the TLS handshake failed",
+    "ssl": _TLS_FAILED,
+    "handshake": _TLS_FAILED,
     "http1.x": "it speaks HTTP/1, not gRPC",
     "socket closed": "the connection was closed",
     "connection reset": "the connection was closed",
@@ -134,17 +150,35 @@ def channel_options(connection: Connection) -> GrpcChannelOptions:
         ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_BACKOFF_MS_MAX),
     ]
-    if not connection.secure:
+    if not connection.is_azure:
         raw.append(("grpc.enable_http_proxy", 0))
     return GrpcChannelOptions(max_receive_message_length=-1, raw_options=raw)
 
 
+class BearerCredential:
+    """The token of a scheduler of one's own, as the SDK asks for it."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self._source = source
+
+    def get_token(self, *_scopes: str, **_options: object) -> AccessToken:
+        """The token as it is now; raises `ClientAuthenticationError`."""
+        try:
+            token = self._source.current()
+        except TokenUnreadableError as error:
+            raise ClientAuthenticationError(str(error)) from error
+        # As if it ended now: so the SDK asks again at its next call, and finds what is new.
+        return AccessToken(token, int(time.time()))
+
+
 def credential_for(connection: Connection) -> TokenCredential | None:
-    """The person's or the machine's own sign-in over TLS, None without it.
+    """The token that the settings give, the person's or the machine's own sign-in, or None.
 
     Raises `SchedulerUnavailableError` when the AZURE_ variables contradict themselves.
     """
-    if not connection.secure:
+    if connection.token is not None:
+        return BearerCredential(connection.token)
+    if not connection.is_azure:
         return None
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow, and only Azure needs it
 
@@ -198,8 +232,8 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     """What `error` says about the scheduler as a whole, or None when it is about one call."""
     where = f"{connection.endpoint} (task hub {connection.taskhub})"
     if isinstance(error, ClientAuthenticationError):
-        text = (
-            f"cannot sign in to the scheduler at {where}: {_first_line(str(error))} {_HINT_SIGN_IN}"
+        text = f"cannot sign in to the scheduler at {where}: {_first_line(str(error))}" + (
+            f" {_HINT_SIGN_IN}" if connection.is_azure else ""
         )
         return SchedulerUnavailableError(text, retryable=False)
     code = status_code(error)
@@ -207,8 +241,9 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     about_instance = code is grpc.StatusCode.NOT_FOUND and "task hub" not in details.lower()
     if code is None or code in _ABOUT_ONE_REQUEST or about_instance:
         return None
-    hint = _HINTS.get(code, _HINT_OTHER)
+    own = {} if connection.is_azure else _OWN_HINTS
     cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
+    hint = _HINT_TLS if cause == _TLS_FAILED else own.get(code) or _HINTS.get(code, _HINT_OTHER)
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
 
