@@ -12,7 +12,7 @@ import uvloop
 
 from services.scheduler.auth.gates import gate_of
 from services.scheduler.bounds import Bounds
-from services.scheduler.clock import system_now
+from services.scheduler.clock import Now, system_now
 from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import GrpcServer
 from services.scheduler.edge.service import SPARED, TaskHubService
@@ -74,21 +74,22 @@ def server_options(bounds: Bounds) -> tuple[tuple[str, int], ...]:
     )
 
 
-def run(settings: SchedulerSettings) -> int:
+def run(settings: SchedulerSettings, now: Now = system_now) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `StopError`."""
     # A connection is a file, and so are a hub's four: the usual 1,024 are soon used up.
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def main() -> int:
-        return await _Scheduler(settings).run()
+        return await _Scheduler(settings, now).run()
 
     return uvloop.run(main())
 
 
 class _Scheduler:
-    def __init__(self, settings: SchedulerSettings) -> None:
+    def __init__(self, settings: SchedulerSettings, now: Now) -> None:
         self._settings = settings
+        self._now = now
         self._stop = asyncio.Event()
         self._failure: StopError | None = None
         self._loop = asyncio.get_running_loop()
@@ -106,7 +107,7 @@ class _Scheduler:
         directory = DataDirectory(settings.data_dir)
         http = HttpServer.bind(settings.host, settings.http_port)
         hubs = self._hubs(directory)
-        collectors = _collectors(hubs, directory)
+        collectors = _collectors(hubs, directory, self._now)
         service = TaskHubService(hubs, gate)
         intake = Intake(settings.bounds, SPARED)
         server = GrpcServer(service.take, server_options(settings.bounds), intake, service.refused)
@@ -148,6 +149,7 @@ class _Scheduler:
             on_failure=self._fail,
             payloads=None if settings.payload_dir is None else PayloadFiles(settings.payload_dir),
             bounds=settings.bounds,
+            now=self._now,
         )
 
     async def _purge_finished(self, hubs: TaskHubs) -> None:
@@ -180,11 +182,11 @@ class _Scheduler:
             self._fail(error)
 
 
-def _collectors(hubs: TaskHubs, directory: DataDirectory) -> list[Collector]:
+def _collectors(hubs: TaskHubs, directory: DataDirectory, now: Now) -> list[Collector]:
     """What removes payloads: one, or none where they lie in no directory."""
     if hubs.payloads is None:
         return []
-    collector = Collector(hubs, hubs.payloads, directory, now=system_now)
+    collector = Collector(hubs, hubs.payloads, directory, now=now)
     collector.prepare()
     return [collector]
 

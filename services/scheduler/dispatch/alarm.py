@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-# A wall clock that is set forward is noticed within this time.
-_SECONDS_MAX: Final = 60.0
+# A wall clock that is set forward is noticed within this time: all that is due waits for it.
+_SECONDS_MAX: Final = 5.0
 
 
 class Alarm:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
-from services.scheduler.clock import fresh_id, system_now
+from services.scheduler.clock import Now, fresh_id, system_now
 from services.scheduler.errors import (
     CallError,
     DataDirectoryError,
@@ -39,6 +39,7 @@ class TaskHubs:
         on_failure: Callable[[BaseException], None],
         payloads: PayloadFiles | None = None,
         bounds: Bounds = DEFAULTS,
+        now: Now = system_now,
     ) -> None:
         """Opens the named hubs, and with `dynamic` all that have a file.
 
@@ -48,6 +49,7 @@ class TaskHubs:
         self.bounds = bounds
         self.condemned = Condemned()
         self._directory = directory
+        self._now = now
         self._named = frozenset(names)
         self._dynamic = dynamic
         self._on_failure = on_failure
@@ -133,7 +135,7 @@ class TaskHubs:
             raise WrongStateError(f"Task hub {name} cannot be deleted: DTS_TASK_HUB_NAMES names it")
         del self._open[name]
         hub.close()
-        self._directory.set_aside(name, f"{system_now():%Y%m%dT%H%M%S}-{fresh_id()}")
+        self._directory.set_aside(name, f"{self._now():%Y%m%dT%H%M%S}-{fresh_id()}")
         log.info("task hub %s deleted; its file is set aside", name)
 
     def pause(self) -> None:
@@ -155,7 +157,7 @@ class TaskHubs:
             hub = OpenHub(
                 name,
                 file,
-                now=system_now,
+                now=self._now,
                 ids=fresh_id,
                 on_failure=self._on_failure,
                 condemned=self.condemned,

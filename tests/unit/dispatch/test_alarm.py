@@ -46,7 +46,7 @@ def after(seconds: float) -> datetime:
     return BEGIN + timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.25, 30.0, 60.0, 61.0, 86_400.0])
+@pytest.mark.parametrize("seconds", [0.0, 0.25, 5.0, 6.0, 30.0, 86_400.0])
 @in_virtual_time
 async def test_it_rings_once_at_the_time_that_it_was_set_to(seconds: float) -> None:
     bell = Bell()
@@ -131,9 +131,9 @@ async def test_it_never_rings_before_the_clock_says_so() -> None:
 
 
 @in_virtual_time
-async def test_a_clock_that_is_set_forward_is_noticed_within_a_minute() -> None:
+async def test_a_clock_that_is_set_forward_is_noticed_within_seconds() -> None:
     bell = Bell()
     bell.alarm.set_to(after(86_400))
     await asyncio.sleep(10)
     bell.clock.shift = timedelta(days=2)
-    assert await bell.rung() == 60
+    assert await bell.rung() <= 15
