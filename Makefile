@@ -6,10 +6,11 @@ WORKERS ?= 2
 BATCH_SIZE ?= 10
 N ?= 3
 SEED ?= 1
+MINUTES ?= 2
 # Most tests wait most of the time.
 PROCESSES ?= 4
 
-export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED ARGS UPGRADE
+export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
   services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
@@ -17,7 +18,7 @@ python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim bench \
+.PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim chaos bench \
   bench-full fuzz sbom check format lock screenshots azure-up azure-down azure-status
 
 help: ## Print this.
@@ -68,6 +69,9 @@ test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit 
 
 sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--on-disk]
 	@$(python) -m tests.simulation "$$SEED" $(ARGS)
+
+chaos: .venv/.tests ## Run the whole stack under faults, and prove its books. [SEED=1 MINUTES=2]
+	@exec $(python) -m tests.chaos --seed "$$SEED" --minutes "$$MINUTES" $(ARGS)
 
 bench: .venv/.bench ## Measure speed and CPU beside other servers, in about two minutes. [ARGS='--only latency']
 	@exec $(python) -m scripts.bench $(ARGS)

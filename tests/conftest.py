@@ -22,6 +22,7 @@ _OF_MAKE = (
     "BATCH_SIZE",
     "EMBEDDED",
     "KEEP",
+    "MINUTES",
     "N",
     "ORDERS",
     "SEED",

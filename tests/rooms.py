@@ -9,8 +9,10 @@ _BROWSER: Final = "tests/browser/"
 _LARGE: Final = "tests/e2e/test_hundred_thousand"
 # Minutes of waiting, and nothing shared.
 _ALONE: Final = "tests/e2e/test_poison"
+# Stacks of its own, and two minutes of faults.
+_CHAOS: Final = "tests/chaos/test_chaos"
 # What takes longest begins, so that no process has it left when the others are done.
-_FIRST: Final = (_ENGINE, _BROWSER, _LARGE, _ALONE, "tests/simulation/")
+_FIRST: Final = (_ENGINE, _BROWSER, _CHAOS, _LARGE, _ALONE, "tests/simulation/")
 
 
 def rank(nodeid: str) -> int:
