@@ -75,8 +75,8 @@ class Part:
         try:
             pipe.write(f"{line}\n".encode())
             pipe.flush()
-        except BrokenPipeError:
-            return  # it has ended by itself, and what was to hit it has nobody to hit
+        except (BrokenPipeError, ValueError):
+            return  # it has just ended, and the pipe is broken or closed
 
     def said(self, text: str, *, after: int = 0) -> bool:
         """Whether its log has a text, after so many bytes."""

@@ -13,18 +13,25 @@ _LANE: Final = ("scheduler",)
 _MIB: Final = 1024 * 1024
 # Every commit writes, and something is committed all the time.
 _NOTICED_SECONDS_MAX: Final = 30.0
+# Of a scheduler that runs, and of one that is just starting.
+_SAID: Final = ("disk I/O error", "Read-only file system", "Input/output error")
 
 
-def _ends(scene: Scene, before: int, text: str) -> None:
-    """Waits until the scheduler has ended and said why."""
+def _break(scene: Scene, command: str) -> int:
+    """Has the scheduler meet errors until it has ended and said why; where its log stood before."""
     scheduler = scene.stack.scheduler
-    wait_until(
-        lambda: (
-            scheduler.said("the scheduler has stopped", after=before)
-            and scheduler.said(text, after=before)
-        ),
-        seconds=_NOTICED_SECONDS_MAX,
-    )
+    before = scheduler.log_bytes
+    told: set[int] = set()
+
+    def has_ended() -> bool:
+        # One that was just being ended by something else never heard of it.
+        if scheduler.pid not in told:
+            told.add(scheduler.pid)
+            scheduler.tell(command)
+        return any(scheduler.said(text, after=before) for text in _SAID)
+
+    wait_until(has_ended, seconds=_NOTICED_SECONDS_MAX)
+    return before
 
 
 def _fill(scene: Scene) -> None:
@@ -48,9 +55,7 @@ def _filler(scene: Scene) -> Path:
 
 def _turn_read_only(scene: Scene) -> None:
     scheduler = scene.stack.scheduler
-    before = scheduler.log_bytes
-    scheduler.tell("disk turns read-only")
-    _ends(scene, before, "disk I/O error")
+    before = _break(scene, "disk turns read-only")
     # The kernel refuses while somebody has a file open to write: a client with a payload, or the
     # scheduler that is just being started again.
     wait_until(lambda: _remount(scene, "ro"))
@@ -67,10 +72,7 @@ def _remount(scene: Scene, mode: str) -> bool:
 
 
 def _fail_flushes(scene: Scene) -> None:
-    scheduler = scene.stack.scheduler
-    before = scheduler.log_bytes
-    scheduler.tell("disk fails")
-    _ends(scene, before, "disk I/O error")
+    _break(scene, "disk fails")
 
 
 KINDS: Final = (
