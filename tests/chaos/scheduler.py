@@ -5,6 +5,7 @@ standard input says, one command a line: `clock SECONDS`, `disk fails`, `disk tu
 """
 
 import errno
+import logging
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from services.scheduler.settings import SchedulerSettings
 from services.shared.environment import Environment
 from services.shared.logs import configure_logging
 from tests.chaos.refusals import CHANGES, FLUSHES, refuse
+
+log = logging.getLogger(__name__)
 
 
 class ShiftedClock:
@@ -35,6 +38,7 @@ class ShiftedClock:
 def obey(clock: ShiftedClock) -> None:
     """Does what standard input says until it ends."""
     for line in sys.stdin:
+        log.warning("told: %s", line.strip())
         match line.split():
             case ["clock", seconds]:
                 clock.set_to(float(seconds))
