@@ -28,6 +28,14 @@ class _OneLine(logging.Filter):
         return True
 
 
+class _Console(logging.Formatter):
+    """A line for each event; only a traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its base's name
+        """The line, with the line ends of what others wrote escaped."""
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
+
 def configure_logging(*, level: str, style: str) -> None:
     """Sends all logs to standard error, at `level`, as `style` (one of `FORMATS`).
 
@@ -35,9 +43,7 @@ def configure_logging(*, level: str, style: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_OneLine())
-    handler.setFormatter(
-        JsonFormatter(_JSON_FIELDS) if style == "json" else logging.Formatter(_CONSOLE)
-    )
+    handler.setFormatter(JsonFormatter(_JSON_FIELDS) if style == "json" else _Console(_CONSOLE))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("durabletask", "uvicorn"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -5,6 +5,7 @@ gives the same one. Transient faults are drawn anew at each attempt and only del
 """
 
 import hashlib
+import logging
 import random
 import time
 from typing import Any, Final
@@ -13,6 +14,8 @@ from durabletask.task import ActivityContext
 
 from services.shared.orders import Order, Outcome, Reason
 from services.worker.settings import ProcessingSettings
+
+log = logging.getLogger(__name__)
 
 # An order's way: where it can end, and why.
 _STAGES: Final[tuple[tuple[str, Reason], ...]] = (
@@ -34,21 +37,25 @@ class OrderProcessor:
         self._settings = settings
         self._stage_seconds = settings.processing_ms / 1_000 / len(_STAGES)
 
-    def process_order(self, _ctx: ActivityContext, order: Order) -> dict[str, Any]:
+    def process_order(self, ctx: ActivityContext, order: Order) -> dict[str, Any]:
         """Takes one order through inventory, payment and shipping; returns its `Outcome`.
 
         The converter has validated the order. Raises `TransientFaultError`, which the
         orchestration retries; a business failure is an outcome.
         """
+        fields = {"instance_id": ctx.orchestration_id, "order_id": order.order_id}
         failing_stage = self._failing_stage(order.order_id)
         last_stage = len(_STAGES) - 1 if failing_stage is None else failing_stage
         faulty_stage = self._draw_faulty_stage(last_stage)
         for number, (stage, reason) in enumerate(_STAGES):
             time.sleep(self._stage_seconds)
             if number == faulty_stage:
+                log.debug("order %s: %s did not answer", order.order_id, stage, extra=fields)
                 raise TransientFaultError(f"{stage} did not answer, try again")
             if number == failing_stage:
+                log.debug("order %s failed: %s", order.order_id, reason, extra=fields)
                 return Outcome.failed(order, reason).to_wire()
+        log.debug("order %s completed", order.order_id, extra=fields)
         return Outcome.completed(order).to_wire()
 
     def _failing_stage(self, order_id: str) -> int | None:

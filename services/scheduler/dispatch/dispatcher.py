@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
+from services.scheduler.dispatch.ages import Ages
 from services.scheduler.dispatch.items import Kind, Lease, Work
-from services.scheduler.dispatch.shelves import Shelf, Shelves
+from services.scheduler.dispatch.shelves import Shelves
 from services.scheduler.dispatch.source import NoSource, Source
-from services.scheduler.dispatch.streams import Terms, WorkerStream
+from services.scheduler.dispatch.streams import Terms, WorkerStream, roomiest
 from services.scheduler.dispatch.suspects import (
     DELIVERIES_MAX,
     SUSPECT_DELIVERIES,
@@ -56,6 +57,7 @@ class Dispatcher:
         self._unreadable: dict[tuple[Kind, int], int] = {}
         self._count = 0
         self._order = 0
+        self._ages = Ages()
         # Of instances that have had activities: where their first one stood.
         self._ranks: dict[int, int] = {}
         self._stopped = False
@@ -84,6 +86,7 @@ class Dispatcher:
         if key in self._suspects:
             return
         self._order += 1
+        self._ages.note(self._order, asyncio.get_running_loop().time())
         rank = self._order
         if work.kind is Kind.ACTIVITY:
             rank = self._ranks.setdefault(work.instance, rank)
@@ -309,6 +312,12 @@ class Dispatcher:
             counts[kind] += 1
         return counts
 
+    def ages(self) -> dict[Kind, float]:
+        """How long the oldest ready work has waited, in seconds, by kind; 0 where none waits."""
+        now = asyncio.get_running_loop().time()
+        orders = {kind: self._shelves.longest_ready(kind) % (1 << _RANK_BITS) for kind in Kind}
+        return {kind: self._ages.age(order, now) for kind, order in orders.items()}
+
     def waiting_names(self) -> dict[tuple[Kind, str, str | None], int]:
         """How much work is ready or asleep, by kind, name and version."""
         counts = self._shelves.names()
@@ -351,7 +360,7 @@ class Dispatcher:
         passed = []
         try:
             while taking and (shelf := shelves.next(kind)) is not None:
-                stream = _roomiest(taking, kind, shelf)
+                stream = roomiest(taking, kind, shelf)
                 if stream is not None:
                     order, work = shelves.pop(shelf)
                     shelves.put_back(shelf)
@@ -387,14 +396,3 @@ class Dispatcher:
         self._leases[token] = lease
         self._leased[work.key] = token
         stream.take(lease, prepared.payload)
-
-
-def _roomiest(streams: Iterable[WorkerStream], kind: Kind, shelf: Shelf) -> WorkerStream | None:
-    """The worker with the most room, so that equal workers share evenly."""
-    best: WorkerStream | None = None
-    most = 0
-    for stream in streams:
-        room = stream.room(kind)
-        if room > most and stream.terms.accepts(kind, shelf.name, shelf.version):
-            best, most = stream, room
-    return best

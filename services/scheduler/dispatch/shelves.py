@@ -65,6 +65,11 @@ class Shelves:
             }
         )
 
+    def longest_ready(self, kind: Kind) -> int:
+        """The order of what has stood here the longest, the next to go or not; 0 for nothing."""
+        entry = next(iter(self._ready[kind].values()), None)
+        return 0 if entry is None else entry[0]
+
     def put(self, work: Work, order: int) -> None:
         """Makes an item ready; the lower its order, the sooner it goes."""
         kind = work.kind

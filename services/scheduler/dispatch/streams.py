@@ -8,6 +8,7 @@ from typing import Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.dispatch.items import Kind, Lease
+from services.scheduler.dispatch.shelves import Shelf
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError
 
@@ -203,3 +204,14 @@ class WorkerStream:
     async def closed(self) -> None:
         """Waits until no more items come."""
         await self._closed.wait()
+
+
+def roomiest(streams: Iterable[WorkerStream], kind: Kind, shelf: Shelf) -> WorkerStream | None:
+    """The worker with the most room, so that equal workers share evenly."""
+    best: WorkerStream | None = None
+    most = 0
+    for stream in streams:
+        room = stream.room(kind)
+        if room > most and stream.terms.accepts(kind, shelf.name, shelf.version):
+            best, most = stream, room
+    return best

@@ -147,6 +147,7 @@ class TaskHubService:
         try:
             identity = self._gate.identify(_all_metadata_of(call, HEADER))
             if take is None:
+                self.calls["unknown", grpc.StatusCode.UNIMPLEMENTED.name] += 1
                 call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
                 return
             identity.check(_task_hub_of(call), ACCESS[name])

@@ -1,5 +1,6 @@
 """What the HTTP port answers: health, the emulator's ping, metrics, and the management API."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,6 +31,7 @@ from services.scheduler.http.metrics import Calls, registry_of
 from services.scheduler.http.openapi import document_of
 from services.scheduler.http.operations import Operation, encoded
 from services.scheduler.http.refusals import refused
+from services.scheduler.http.requests import CountedRequests, NotedRoutes, Requests
 from services.scheduler.hub.hubs import TaskHubs
 from services.shared.web import EncodedPaths, Guard
 
@@ -52,7 +54,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 
 def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] = ()) -> Starlette:
     """The application of one scheduler; `hosts` are further names that it is called by."""
-    registry = registry_of(hubs, calls)
+    requests: Requests = Counter()
+    registry = registry_of(hubs, calls, requests)
     document = encoded(document_of(OPERATIONS))
 
     async def healthz(_request: Request) -> Response:
@@ -91,12 +94,19 @@ def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] =
             Route("/openapi.json", openapi),
             *routes_of(hubs, OPERATIONS),
         ],
-        middleware=[
-            Middleware(Guard, hosts=hosts, open_paths=_OF_ANY_NAME),
-            Middleware(Authentication, gate=gate, open_paths=OF_ANYBODY),
-            Middleware(EncodedPaths),
-        ],
+        middleware=_middleware(gate, hosts, requests),
         exception_handlers={HTTPException: refuse_unrouted},
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _middleware(gate: Gate, hosts: Sequence[str], requests: Requests) -> list[Middleware]:
+    """What every request goes through, the outermost first."""
+    return [
+        Middleware(CountedRequests, requests=requests),
+        Middleware(Guard, hosts=hosts, open_paths=_OF_ANY_NAME),
+        Middleware(Authentication, gate=gate, open_paths=OF_ANYBODY),
+        Middleware(EncodedPaths),
+        Middleware(NotedRoutes),
+    ]

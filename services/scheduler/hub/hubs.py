@@ -5,6 +5,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
@@ -62,6 +63,11 @@ class TaskHubs:
     def opened(self) -> tuple[OpenHub, ...]:
         """Those that are open."""
         return tuple(self._open.values())
+
+    @property
+    def data_dir(self) -> Path:
+        """Where the hubs' files are."""
+        return self._directory.path
 
     async def durable(self) -> None:
         """Waits until all that has been done in any hub is on the disk."""

@@ -14,6 +14,7 @@ from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.hub.admission import Admission
 from services.scheduler.hub.executions import Executions
 from services.scheduler.hub.hub import Hub, Steps
+from services.scheduler.hub.journal import Journal
 from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.parts import Parts
 from services.scheduler.hub.router import Router
@@ -50,14 +51,13 @@ class OpenHub:
         bounds: Bounds = DEFAULTS,
     ) -> None:
         """Opens the file and makes ready what is undone; raises `DataDirectoryError`."""
-        self.name = name
+        self.name, self.file = name, file
         self._run_id = ids()[:_RUN_ID_CHARS]
         self._connection = open_writer(file)
         self._checkpointer = Checkpointer(file, self._connection, on_failure)
         self._readers = Readers(file)
         store = Store(self._connection, now(), condemned)
         executions = Executions(store)
-
         self.dispatcher = Dispatcher(run_id=self._run_id, bounds=bounds)
         self._commits = Commits(
             self._connection,
@@ -67,9 +67,9 @@ class OpenHub:
             on_rollback=lambda: _forget(store, executions),
             on_failure=on_failure,
         )
-        self._alarm = Alarm(now, self._ring)
+        self._alarm, self._pacing = Alarm(now, self._ring), Pacing(self._wake)
         self.waiters = Waiters(bounds.waiters_max)
-        self._pacing = Pacing(self._wake)
+        self.journal = Journal(name)
         parts = Parts(
             store=store,
             entities=EntityStore(self._connection, store.next_seq, store.references),
@@ -79,6 +79,7 @@ class OpenHub:
             waiters=self.waiters,
             admission=_admission(self._connection, file, bounds),
             pacing=self._pacing,
+            journal=self.journal,
             alarm=self._alarm,
             now=now,
             ids=ids,

@@ -9,6 +9,7 @@ from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.engine.status import Status
 from services.scheduler.hub.admission import Admission
 from services.scheduler.hub.executions import Executions
+from services.scheduler.hub.journal import Journal
 from services.scheduler.hub.pacing import Pacing
 from services.scheduler.hub.waiters import Waiters
 from services.scheduler.store.commits import Commits
@@ -29,6 +30,7 @@ class Parts:
     waiters: Waiters
     admission: Admission
     pacing: Pacing
+    journal: Journal
     alarm: Alarm
     now: Now
     ids: Ids
@@ -45,6 +47,12 @@ class Parts:
             deliveries=row.deliveries,
         )
         self.commits.at_last(lambda: self.dispatcher.offer(work))
+
+    def ended(self, row: InstanceRow, status: int) -> None:
+        """An instance has ended, and that is on the disk."""
+        self.pacing.forget(row.seq)
+        self.dispatcher.forget_rank(row.seq)
+        self.journal.ended(row, Status(status))
 
     def withdraw_activities(self, seqs: list[int]) -> None:
         """Activities whose rows are gone."""

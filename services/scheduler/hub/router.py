@@ -79,6 +79,7 @@ class Router:
             self._parts.offer_turn(row)
         else:
             self.set_alarm(due, event, instance=row.seq)
+        self._parts.commits.then(lambda: self._parts.journal.started(row))
         self.tell(row.instance_id)
         return row
 
@@ -162,12 +163,8 @@ class Router:
         self._store.save_ending(row, ending, now)
         self._store.clear_inbox(row.seq)
         self._parts.executions.forget(row.seq)
-        self._parts.commits.then(lambda: self._forget(row.seq))
+        self._parts.commits.then(lambda: self._parts.ended(row, ending.status))
         self.tell(row.instance_id)
-
-    def _forget(self, seq: int) -> None:
-        self._parts.pacing.forget(seq)
-        self._parts.dispatcher.forget_rank(seq)
 
     def started_event(self, row: InstanceRow) -> pb.ExecutionStartedEvent:
         """How an instance began, before or after its first turn."""

@@ -1,6 +1,7 @@
 """The workers' side of a hub: what they are sent, what they answer, and what was left undone."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -36,6 +37,8 @@ class WorkDesk:
         self._turns = Turns(parts, router)
         self._batches = Batches(parts, router)
         self._results = Results(parts, router, self.unreadable)
+        # Work that was failed because no worker survives or answers it.
+        self.given_up: Counter[Kind] = Counter()
         parts.dispatcher.serve(self)
 
     def recover(self) -> None:
@@ -120,6 +123,7 @@ class WorkDesk:
 
     def _fail(self, work: Work, failure: pb.TaskFailureDetails) -> None:
         log.error("%s %s is given up: %s", work.kind.name.lower(), work.name, failure.errorMessage)
+        self.given_up[work.kind] += 1
         self._parts.dispatcher.withdraw(work.kind, work.seq)
         with self._parts.commits.use_case():
             if work.kind is Kind.ORCHESTRATION:

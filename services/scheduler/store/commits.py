@@ -9,9 +9,10 @@ reply of the group ever leaves.
 import asyncio
 import sqlite3
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -28,6 +29,8 @@ _PATIENCE_SECONDS: Final = 0.012
 _TIMER_SECONDS_MIN: Final = 0.001
 # Work items in the air that make it worth while to wait for others: a lone order never waits.
 _MANY: Final = 4
+# The bounds of a histogram, in seconds: an fsync takes from 0.1 ms on a fast disk to seconds.
+COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @dataclass(slots=True)
@@ -37,6 +40,14 @@ class CommitCounts:
     use_cases: int = 0
     commits: int = 0
     seconds: float = 0.0
+    # How many took at most as long as each bound, and longer than the one before.
+    durations: list[int] = field(default_factory=lambda: [0] * (len(COMMIT_SECONDS) + 1))
+
+    def add(self, seconds: float) -> None:
+        """One more commit, and how long it took."""
+        self.commits += 1
+        self.seconds += seconds
+        self.durations[bisect_left(COMMIT_SECONDS, seconds)] += 1
 
 
 class Commits:
@@ -169,8 +180,7 @@ class Commits:
         if self._timer is not None:
             self._timer.cancel()
         self._committed_at = self._loop.time()
-        self.counts.commits += 1
-        self.counts.seconds += time.perf_counter() - begun
+        self.counts.add(time.perf_counter() - begun)
         then, self._then = self._then, []
         _do_all(then)
         waiting, self._waiting = self._waiting, []
