@@ -10,7 +10,7 @@ MINUTES ?= 2
 # Most tests wait most of the time.
 PROCESSES ?= 4
 
-export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE
+export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE FILE
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
   services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
@@ -19,7 +19,8 @@ PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --re
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev worker dashboard submit up scale ps logs down clean test sim chaos bench \
-  bench-full fuzz sbom check format lock screenshots azure-up azure-down azure-status
+  bench-full fuzz sbom check format lock screenshots backup restore check-data azure-up azure-down \
+  azure-status
 
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,27 @@ down: ## Stop the stack; its data stays.
 
 clean: ## Stop the stack and remove its data and images.
 	@scripts/compose clean
+
+backup: $(if $(LOCAL),.venv/.runtime) ## Back up all task hubs and payloads, also while they are served. [FILE=file, LOCAL=1 without Docker]
+ifdef LOCAL
+	@$(python) -m services.scheduler backup "$$FILE" $(ARGS)
+else
+	@scripts/compose backup
+endif
+
+restore: $(if $(LOCAL),.venv/.runtime) ## Restore a backup into an empty data directory. [FILE=file, LOCAL=1 without Docker]
+ifdef LOCAL
+	@$(python) -m services.scheduler restore "$$FILE"
+else
+	@scripts/compose restore
+endif
+
+check-data: $(if $(LOCAL),.venv/.runtime) ## Look for damage in the scheduler's data. [LOCAL=1 without Docker]
+ifdef LOCAL
+	@$(python) -m services.scheduler check
+else
+	@scripts/compose check-data
+endif
 
 test: .venv/.tests ## Run all tests; what is skipped says why. [ARGS=tests/unit PROCESSES=4]
 	@$(python) -m pytest -n $(PROCESSES) --no-loadscope-reorder $(ARGS)

@@ -6,7 +6,8 @@ from tests.compose.compose_stack import ROOT, Ran, environment_with, run
 
 SCRIPT = str(ROOT / "scripts" / "compose")
 COMMANDS = pytest.mark.parametrize(
-    "command", ["up", "submit", "scale", "ps", "logs", "down", "clean"]
+    "command",
+    ["up", "submit", "scale", "ps", "logs", "down", "clean", "restore", "check-data"],
 )
 
 
@@ -64,4 +65,5 @@ def test_a_compose_that_is_new_enough_is_not_refused(version: str, tmp_path: Pat
 def test_an_unknown_command_is_answered_with_the_known_ones() -> None:
     ran = run(SCRIPT, "start")
     assert ran.code == 2
-    assert ran.err == "usage: scripts/compose up|submit|scale|ps|logs|down|clean\n"
+    known = "up|submit|scale|ps|logs|down|clean|backup|restore|check-data"
+    assert ran.err == f"usage: scripts/compose {known}\n"
