@@ -13,6 +13,7 @@ from typing import Final
 from dotenv import load_dotenv
 
 from services.shared.errors import BadSetting, SettingsError
+from services.shared.secrets import without_secrets
 
 _PORT_MAX: Final = 65_535
 _DOTENV: Final = Path(__file__).resolve().parents[2] / ".env"
@@ -49,8 +50,9 @@ class Environment:
         return tuple(self._names)
 
     def refuse(self, name: str, value: str, allowed: str) -> None:
-        """Notes that `name` has a `value` that cannot be used."""
-        self._problems.append(BadSetting(name=name, value=value, allowed=allowed))
+        """Notes that `name` has a `value` that cannot be used; secrets in it are not told."""
+        told = without_secrets(value)
+        self._problems.append(BadSetting(name=name, value=told, allowed=allowed))
 
     def check(self) -> None:
         """Raises `SettingsError` when any value read so far cannot be used."""

@@ -7,12 +7,42 @@ from typing import Final
 
 from pythonjsonlogger.json import JsonFormatter
 
+from services.shared.secrets import without_secrets
+
 FORMATS: Final = ("console", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 _GRPC_DETAILS: Final = re.compile(r'details = "(?P<details>[^"\n]*)"')
 _CONSOLE: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _JSON_FIELDS: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class _NothingSecret(logging.Filter):
+    """Takes secrets out of what others have written, and what a terminal would act on.
+
+    A caller chooses names and ids: in a line they must not look like another line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._formatter = logging.Formatter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        told = without_secrets(message)
+        if not told.isprintable():
+            told = "".join(map(_printable, told))
+        if told != message:
+            record.msg, record.args = told, None
+        if record.exc_info and record.exc_info[0] is not None:
+            # Formatters take the text where there is one.
+            trace = self._formatter.formatException(record.exc_info)
+            record.exc_text, record.exc_info = without_secrets(trace), None
+        return True
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 class _OneLine(logging.Filter):
@@ -49,3 +79,7 @@ def configure_logging(*, level: str, style: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     # A refused sign-in is told by our own line; azure-identity adds ten for every try.
     logging.getLogger("azure").setLevel(logging.ERROR)
+    # These tell addresses with their signatures, and what was signed in with.
+    for name in ("msal", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    handler.addFilter(_NothingSecret())

@@ -18,6 +18,7 @@ from durabletask.extensions.azure_blob_payloads import BlobPayloadStore, BlobPay
 from services.shared.errors import PayloadStoreError
 from services.shared.payload_files import PayloadMissingError
 from services.shared.payload_place import BLOB_MARK, BLOB_TOKEN, BlobContainer
+from services.shared.secrets import without_secrets
 
 Result = TypeVar("Result")
 
@@ -108,4 +109,4 @@ def _make(container: ContainerClient) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
+    return without_secrets(str(error).strip().split("\n", 1)[0])
