@@ -14,7 +14,10 @@ from services.dashboard.errors import PortInUseError
 from services.dashboard.rendering import Templates
 from services.dashboard.scheduler_api import connected
 from services.dashboard.settings import DashboardSettings
+from services.shared.connection import is_exposed
 from services.shared.http_port import Server, listen
+
+log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 3
 
@@ -31,6 +34,12 @@ async def serve(settings: DashboardSettings) -> None:
     """Serves until SIGTERM or SIGINT; raises `PortInUseError`."""
     # A line for every call of the API would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    if settings.token is not None and is_exposed(settings.host):
+        log.warning(
+            "whoever reaches %s may do what the dashboard's token may (ENDPOINT_TOKEN): this"
+            " network must be private, or the token a reader's",
+            settings.host,
+        )
     listener = bind(settings.host, settings.port)
     port = listener.getsockname()[1]
     async with connected(settings.scheduler, ca=settings.ca, token=settings.token) as api:

@@ -1,6 +1,5 @@
 """The scheduler's settings, built once from the environment."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from services.scheduler.auth.settings import AuthSettings
 from services.scheduler.bounds import DEFAULTS, Bounds, setting_of
 from services.scheduler.tls import TlsFiles, read_tls_files
 from services.shared import logs
+from services.shared.connection import is_exposed
 from services.shared.environment import Environment
 from services.shared.payload_place import read_payload_place
 
@@ -59,7 +59,7 @@ class SchedulerSettings:
     @property
     def is_exposed(self) -> bool:
         """Whether somebody on another machine could reach it."""
-        return not _is_of_this_machine(self.host)
+        return is_exposed(self.host)
 
     @classmethod
     def read(cls, environment: Environment) -> Self:
@@ -112,13 +112,6 @@ class SchedulerSettings:
             )
         environment.check()
         return settings
-
-
-def _is_of_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ Owns `ENDPOINT_TOKEN`, `ENDPOINT_TOKEN_FILE` and `ENDPOINT_CA`. A token is never
 """
 
 import re
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -81,6 +80,8 @@ def read_ca(environment: Environment) -> Path | None:
     file = environment.path("ENDPOINT_CA")
     if file is None:
         return None
+    import ssl  # noqa: PLC0415 - slow to load, and few have an authority of their own
+
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except (OSError, ValueError) as error:

@@ -121,3 +121,11 @@ def is_loopback(host: str) -> bool:
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     address = mapped or address
     return address.is_loopback or address.is_unspecified
+
+
+def is_exposed(host: str) -> bool:
+    """Whether somebody on another machine could reach what listens on an address, or a name."""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") != "localhost"

@@ -311,3 +311,25 @@ def test_a_network_that_is_private_is_named_in_the_log(new_stack: StackMaker) ->
         SCHEDULER_ALLOW_INSECURE="1",
     ) as stack:
         assert "this network must be private" in stack.log_tail("scheduler")
+
+
+def test_a_dashboard_with_a_token_that_others_can_reach_says_so(
+    tmp_path: Path, new_stack: StackMaker
+) -> None:
+    token = token_file(tmp_path)
+    with new_stack(
+        workers=0,
+        SCHEDULER_AUTH="token",
+        SCHEDULER_TOKEN_FILE=str(token),
+        ENDPOINT_TOKEN=READER,
+        DASHBOARD_HOST="0.0.0.0",  # noqa: S104 - for this test
+    ) as stack:
+        stack.start_dashboard()
+        told = stack.log_tail("dashboard")
+        assert "may do what the dashboard's token may" in told
+        assert READER not in told
+        # A reader's token makes a dashboard that changes nothing.
+        with httpx.Client(trust_env=False, base_url=stack.dashboard) as browser:
+            started = browser.post("/hubs/default/api/orchestrations", json={"name": "echo"})
+            assert started.status_code == 403
+            assert "reader may not change" in started.json()["error"]["message"]

@@ -45,6 +45,26 @@ def test_a_missing_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_folder_that_was_made_for_it_becomes_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.mkdir()
+    path.chmod(0o755)
+    DataDirectory(path).release()
+    assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_with_something_in_it_stays_as_it_is_and_somebody_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "somebody's").touch()
+    tmp_path.chmod(0o750)
+    DataDirectory(tmp_path).release()
+    assert tmp_path.stat().st_mode & 0o777 == 0o750
+    assert caplog.messages == [
+        f"the data directory {tmp_path} is open to others: chmod 700 it",
+    ]
+
+
 def test_a_folder_is_held_against_a_second_scheduler_until_it_is_released(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     assert said_by_another_process(tmp_path) == (

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sqlite3
+import stat
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -96,6 +97,7 @@ class DataDirectory:
 def _take(path: Path) -> IO[bytes]:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(path)
         lock = (path / "scheduler.lock").open("ab")
     except OSError as error:
         raise _unusable(path, error) from error
@@ -108,6 +110,17 @@ def _take(path: Path) -> IO[bytes]:
             " stop it, or set SCHEDULER_DATA_DIR"
         ) from error
     return lock
+
+
+def _close_to_others(path: Path) -> None:
+    """A folder that somebody has made for us becomes ours alone; in any other we change nothing."""
+    found = path.stat()
+    if not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return
+    if found.st_uid == os.geteuid() and not any(path.iterdir()):
+        path.chmod(0o700)
+    else:
+        log.warning("the data directory %s is open to others: chmod 700 it", path)
 
 
 def _unusable(path: Path, error: OSError) -> DataDirectoryError:
