@@ -1,7 +1,7 @@
 """What guards a port that a browser can reach, and paths whose segments hold any character.
 
-Neither service has accounts: whoever reaches the port may use it. Another site's page, open in the
-same browser, reaches it too, so these refuse what only such a page would send.
+Without tokens whoever reaches the port may use it. Another site's page, open in the same browser,
+reaches it too, so these refuse what only such a page would send.
 """
 
 import ipaddress

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.local_stack import ROOT
 from services.scheduler.auth import tokens
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.identity import Access, Role
@@ -231,3 +232,11 @@ def test_a_reader_changes_nothing_and_nobody_sees_another_hub(written: Writer) -
     with pytest.raises(ForbiddenError):
         board.check_every_hub()
     assert not board.may_change
+
+
+def test_the_example_in_the_documentation_is_a_good_file(written: Writer) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    [example] = [block for block in page.split("```\n") if block.startswith("# NAME")]
+    file = TokenFile(written(example))
+    # The digest is of what everybody takes for an example.
+    assert file.verify("foo").name == "board"
