@@ -18,10 +18,7 @@ _JSON_FIELDS: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class _NothingSecret(logging.Filter):
-    """Takes secrets out of what others have written, and what a terminal would act on.
-
-    A caller chooses names and ids: in a line they must not look like another line.
-    """
+    """Takes secrets out of what others have written, tracebacks included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,8 +27,6 @@ class _NothingSecret(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
         told = without_secrets(message)
-        if not told.isprintable():
-            told = "".join(map(_printable, told))
         if told != message:
             record.msg, record.args = told, None
         if record.exc_info and record.exc_info[0] is not None:
@@ -39,10 +34,6 @@ class _NothingSecret(logging.Filter):
             trace = self._formatter.formatException(record.exc_info)
             record.exc_text, record.exc_info = without_secrets(trace), None
         return True
-
-
-def _printable(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 class _OneLine(logging.Filter):
@@ -62,8 +53,13 @@ class _Console(logging.Formatter):
     """A line for each event; only a traceback has lines of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its base's name
-        """The line, with the line ends of what others wrote escaped."""
-        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+        """The line, with what others wrote escaped: it must not look like another line."""
+        line = super().formatMessage(record)
+        return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 def configure_logging(*, level: str, style: str) -> None:
