@@ -15,11 +15,15 @@ from services.dashboard.rendering import Templates
 from services.dashboard.scheduler_api import connected
 from services.dashboard.settings import DashboardSettings
 from services.shared.connection import is_exposed
+from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
 from services.shared.http_port import Server, listen
 
 log = logging.getLogger(__name__)
 
 _STOP_SECONDS: Final = 3
+# Some dozens of tabs, of which a browser connects each six times.
+_CONNECTIONS_MAX: Final = 256
+_TOO_MANY: Final = f"Too many connections: the bound is {_CONNECTIONS_MAX}"
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -46,6 +50,8 @@ async def serve(settings: DashboardSettings) -> None:
         desk = Desk(api=api, templates=Templates(), task_hub=settings.task_hub)
         config = uvicorn.Config(
             application(desk, (*settings.hosts, settings.host)),
+            http=bounded(_CONNECTIONS_MAX, _TOO_MANY),
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
             log_config=None,
             access_log=False,
             server_header=False,

@@ -105,7 +105,9 @@ class _Scheduler:
         tls = None if settings.tls is None else load(settings.tls)
         _warn(settings)
         directory = DataDirectory(settings.data_dir)
-        http = HttpServer.bind(settings.host, settings.http_port)
+        http = HttpServer.bind(
+            settings.host, settings.http_port, settings.bounds.http_connections_max
+        )
         hubs = self._hubs(directory)
         collectors = _collectors(hubs, directory, self._now)
         service = TaskHubService(hubs, gate)

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _Act = tuple[Callable[..., object], tuple[Any, ...]]
+_Take = Callable[[Any], object]
 # Calls that are taken up before the loop sees to all else there is: commits, HTTP, timers.
 _CALLS_A_DRAIN: Final = 128
+# The same in bytes: what they bring is written by one commit, for which everybody waits.
+_BYTES_A_DRAIN: Final = 1024 * 1024
 
 
 class Post:
@@ -22,7 +25,7 @@ class Post:
         self._waiting: deque[_Act] = deque()
         self._lock = threading.Lock()
         # By connection; the first is the one whose turn it is.
-        self._calls: OrderedDict[bytes, deque[_Act]] = OrderedDict()
+        self._calls: OrderedDict[bytes, deque[tuple[_Take, Any, int]]] = OrderedDict()
         self._is_awake = False
         # The queue is shut down: an operation that is begun after that ends the process.
         self.is_closed = False
@@ -32,13 +35,13 @@ class Post:
         self._waiting.append((act, arguments))
         self._wake()
 
-    def in_turn(self, connection: bytes, act: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401 - any
-        """Has the loop do something once it is the connection's turn."""
+    def in_turn(self, connection: bytes, take: _Take, call: Any, size: int) -> None:  # noqa: ANN401 - what it takes
+        """Has the loop take a call of so many bytes, once it is the connection's turn."""
         with self._lock:
             calls = self._calls.get(connection)
             if calls is None:
                 calls = self._calls[connection] = deque()
-            calls.append((act, arguments))
+            calls.append((take, call, size))
         self._wake()
 
     def _wake(self) -> None:
@@ -53,22 +56,26 @@ class Post:
             for _ in range(len(self._waiting)):
                 act, arguments = self._waiting.popleft()
                 act(*arguments)
+            filled = 0
             for _ in range(_CALLS_A_DRAIN):
-                taken = self._next_call()
-                if taken is None:
+                next_call = self._next_call()
+                if next_call is None:
                     break
-                act, arguments = taken
-                act(*arguments)
+                take, call, size = next_call
+                take(call)
+                filled += size
+                if filled >= _BYTES_A_DRAIN:
+                    break
         finally:
             if self._waiting or self._calls:
                 self._wake()
 
-    def _next_call(self) -> _Act | None:
+    def _next_call(self) -> tuple[_Take, Any, int] | None:
         with self._lock:
             if not self._calls:
                 return None
             connection, calls = self._calls.popitem(last=False)
-            taken = calls.popleft()
+            next_call = calls.popleft()
             if calls:
                 self._calls[connection] = calls
-        return taken
+        return next_call

@@ -86,7 +86,7 @@ class ServerCall:
     def hand_over(self, take: Callable[["ServerCall"], None]) -> None:
         """Has the loop serve it, once it is its connection's turn."""
         connection = b"" if self._share is None else self._share.connection
-        self._post.in_turn(connection, take, self)
+        self._post.in_turn(connection, take, self, len(self.message))
 
     def when_cancelled(self, act: Callable[[], object]) -> None:
         """Does something, once, when the client gives up or is gone before the call was ended."""

@@ -8,32 +8,38 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.scheduler.errors import PortInUseError
+from services.scheduler.errors import OverloadError, PortInUseError
+from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
 from services.shared.http_port import Server, listen
 
 
 class HttpServer:
     """Serves an application from `start` to `stop`."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, connections_max: int) -> None:
         self._listener = listener
+        self._connections_max = connections_max
         self.port: int = listener.getsockname()[1]
         self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @classmethod
-    def bind(cls, host: str, port: int) -> Self:
+    def bind(cls, host: str, port: int, connections_max: int) -> Self:
         """Takes the port (0: any free one); raises `PortInUseError`."""
         try:
             listener = listen(host, port)
         except OSError as error:
             raise PortInUseError(f"{host}:{port}", "SCHEDULER_HTTP_PORT") from error
-        return cls(listener)
+        return cls(listener, connections_max)
 
     def start(self, application: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         """Answers from now on, with `tls` over TLS only."""
+        bound = self._connections_max
+        error = OverloadError("Too many connections", "http_connections_max", bound)
         config = uvicorn.Config(
             application,
+            http=bounded(bound, str(error)),
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
             log_config=None,
             access_log=False,
             lifespan="off",

@@ -179,14 +179,26 @@ async def test_connections_take_turns_and_the_loop_has_its_own() -> None:
     done: list[str] = []
     all_done = asyncio.Event()
     for n in range(1_000):
-        post.in_turn(b"greedy", done.append, f"greedy {n}")
-    post.in_turn(b"other", done.append, "other")
+        post.in_turn(b"greedy", done.append, f"greedy {n}", 1)
+    post.in_turn(b"other", done.append, "other", 1)
     post(done.append, "an end of something")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     # What is no call goes first; then one of each; and others on the loop before the rest.
     assert done[:3] == ["an end of something", "greedy 0", "other"]
     assert len(done) < 1_000
-    post.in_turn(b"greedy", all_done.set)
+    post.in_turn(b"greedy", lambda _: all_done.set(), None, 1)
     await asyncio.wait_for(all_done.wait(), SECONDS)
     assert done[3:] == [f"greedy {n}" for n in range(1, 1_000)]
+
+
+@on_a_loop
+async def test_large_calls_leave_the_loop_to_others_sooner() -> None:
+    post = Post(asyncio.get_running_loop())
+    done: list[int] = []
+    for n in range(10):
+        post.in_turn(b"large", done.append, n, MIB // 2)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert done[:2] == [0, 1]
+    assert len(done) < 10

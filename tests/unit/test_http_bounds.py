@@ -1,0 +1,168 @@
+"""What an HTTP port of ours holds, on a real port, asked by bare sockets."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from services.shared import http_bounds
+from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
+from services.shared.http_port import Server, listen
+from tests.store.loops import on_a_loop
+
+SECONDS = 20.0
+LARGE = 64 * 1024 * 1024
+GET = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SMALL = b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads all, then answers with a little or with very much."""
+    message = await receive()
+    while message.get("more_body"):
+        message = await receive()
+    if message["type"] == "http.disconnect":
+        return
+    body = b"x" * (LARGE if scope["path"] == "/large" else 4)
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def served(connections: int = 100) -> AsyncIterator[tuple[str, int]]:
+    listener = listen("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app,
+        http=bounded(connections, "Too many: SCHEDULER_HTTP_CONNECTIONS_MAX"),
+        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+        log_config=None,
+        lifespan="off",
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()
+    finally:
+        server.stop()
+        server.force_exit = True
+        await serving
+        listener.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """Status and body of what comes until the connection ends."""
+    async with asyncio.timeout(SECONDS):
+        told = (await reader.read()).decode()
+    found = re.match(r"HTTP/1.1 (\d+) ", told)
+    return (int(found[1]) if found else 0), told.partition("\r\n\r\n")[2]
+
+
+async def bytes_until_the_end(reader: asyncio.StreamReader) -> int:
+    read = 0
+    with contextlib.suppress(ConnectionResetError):
+        async with asyncio.timeout(SECONDS):
+            while some := await reader.read(1_000_000):
+                read += len(some)
+    return read
+
+
+async def asked(port: tuple[str, int], *parts: bytes) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection(*port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    found = await answer(reader)
+    writer.close()
+    return found
+
+
+def message(body: str) -> str:
+    return str(json.loads(body)["error"]["message"])
+
+
+@on_a_loop
+async def test_one_connection_too_many_is_told_so_health_is_not_and_far_more_are_dropped() -> None:
+    async with served(2) as port:
+        idle = [await asyncio.open_connection(*port) for _ in range(2)]
+        status, body = await asked(port, SMALL)
+        assert (status, message(body)) == (503, "Too many: SCHEDULER_HTTP_CONNECTIONS_MAX")
+        health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert (await asked(port, health))[0] == 200
+        more = [await asyncio.open_connection(*port) for _ in range(2)]
+        reader, last = await asyncio.open_connection(*port)
+        assert await bytes_until_the_end(reader) == 0
+        for _reader, writer in (*idle, *more, (reader, last)):
+            writer.close()
+        # Its connections are gone once the server has seen their end.
+        async with asyncio.timeout(SECONDS):
+            while (await asked(port, SMALL.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))[
+                0
+            ] != 200:
+                pass
+
+
+@on_a_loop
+async def test_headers_that_are_too_large_are_refused_as_such() -> None:
+    async with served() as port:
+        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: "
+        status, body = await asked(port, head + b"x" * 2 * HEADER_BYTES_MAX)
+        assert (status, message(body)) == (431, "The headers have more than 32768 bytes")
+        status, body = await asked(port, b"nonsense\r\n\r\n")
+        assert (status, message(body)) == (400, "Invalid HTTP request received.")
+
+
+@pytest.mark.parametrize(
+    ("bound", "sent", "status"),
+    [
+        ("HEADER_SECONDS", b"", 0),
+        ("HEADER_SECONDS", b"GET / HTTP/1.1\r\nHost: local", 408),
+        ("BODY_SECONDS", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", 408),
+    ],
+    ids=["nothing", "half of the headers", "half of the body"],
+)
+def test_what_is_half_sent_is_not_waited_for(bound: str, sent: bytes, status: int) -> None:
+    @on_a_loop
+    async def run() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http_bounds, bound, 0.1)
+            async with served() as port:
+                assert (await asked(port, sent))[0] == status
+
+    run()
+
+
+@on_a_loop
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_bounds, "UNREAD_SECONDS", 0.1)
+        async with served() as port:
+            # Beyond its limit a reader takes nothing from the socket.
+            reader, writer = await asyncio.open_connection(*port, limit=1024)
+            writer.write(GET)
+            other = await asked(port, SMALL.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            assert other[0] == 200
+            await asyncio.sleep(0.5)
+            read = await bytes_until_the_end(reader)
+            assert read < LARGE
+            writer.close()
+
+
+@on_a_loop
+async def test_a_connection_that_is_used_well_lives_on_from_request_to_request() -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection(*port)
+        for _ in range(3):
+            for part in (SMALL[:10], SMALL[10:]):
+                writer.write(part)
+                await writer.drain()
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(4) == b"xxxx"
+        writer.close()
