@@ -132,8 +132,9 @@ BREAKS: list[Callable[[Path], Any]] = [
 def test_a_file_that_has_become_bad_lets_nobody_in_until_it_is_good(
     written: Writer, spoil: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = TokenFile(written(LINES))
-    spoil(written(LINES))
+    path = written(LINES)
+    file = TokenFile(path)
+    spoil(path)
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
             with pytest.raises(AuthenticationAwayError):
