@@ -60,7 +60,8 @@ def test_another_name_than_the_schedulers_deletes_nothing(made: Cloud, name: str
 
 
 @pytest.mark.parametrize(
-    ("typed", "code"), [("sched", 0), (" sched ", 0), ("y", 2), ("yes", 2), ("", 2), ("\x04", 2)]
+    ("typed", "code"),
+    [("sched", 0), (" sched ", 0), ("y", 2), ("yes", 2), ("", 2), ("\x04", 2), ("\x03", 130)],
 )
 def test_on_a_terminal_the_name_must_be_typed(made: Cloud, typed: str, code: int) -> None:
     child = pexpect.spawn(
@@ -73,10 +74,8 @@ def test_on_a_terminal_the_name_must_be_typed(made: Cloud, typed: str, code: int
     )
     child.expect_exact("task hub second, with all its orchestrations")
     child.expect_exact("Type the name of the scheduler to delete it (sched):")
-    if typed == "\x04":
-        child.sendeof()
-    else:
-        child.sendline(typed)
+    # Ctrl-D and Ctrl-C are no lines.
+    child.send(typed if typed in {"\x03", "\x04"} else f"{typed}\n")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == code

@@ -1,12 +1,26 @@
-"""The worker's image as deploy/kubernetes runs it, on a Docker engine in a kubelet's place."""
+"""The worker's image as deploy/ runs it, on a Docker engine in a kubelet's place."""
 
 import time
 import uuid
 
+from tests.azure.test_bicep import container_app, string_of
 from tests.azure.test_kubernetes import container, pod, variables
 from tests.compose.compose_stack import ComposeStack, docker, run
 
 SECONDS_MAX = 60.0
+# By the address that others know: Container Apps asks from outside of the container.
+ASK = (
+    "import socket, urllib.request as ask; own = socket.gethostbyname(socket.gethostname());"
+    " print(ask.urlopen(f'http://{{own}}:{port}{path}', timeout=5).status)"
+)
+
+
+def liveness_probe() -> dict[str, str]:
+    """What deploy/azure asks of the same image."""
+    [container_] = container_app()["template"]["containers"]
+    [probe] = container_["probes"]["operator"]["operands"]["true_value"]
+    asked = probe["httpGet"]
+    return {"path": asked["path"], "port": string_of(asked["port"])}
 
 
 def test_a_worker_runs_under_the_pods_restrictions_and_is_healthy_to_its_probe(
@@ -32,6 +46,7 @@ def test_a_worker_runs_under_the_pods_restrictions_and_is_healthy_to_its_probe(
             assert time.monotonic() < deadline, ran.out + ran.err + docker("logs", name)
             time.sleep(0.2)
         assert ran.out == "connected, 0 activities running\n"
+        assert docker("exec", name, "python", "-c", ASK.format(**liveness_probe())) == "200"
         docker("stop", "--time", str(pod()["spec"]["terminationGracePeriodSeconds"]), name)
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name) == "0"
     finally:
