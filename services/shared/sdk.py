@@ -25,6 +25,16 @@ from services.shared.payload_store import CachingPayloadStore
 # gRPC's own default lets a channel sleep for two minutes after a scheduler's restart.
 _RECONNECT_BACKOFF_MS_MAX: Final = 2_000
 
+# A connection whose end got lost is found within 15 s; the SDK alone waits for two minutes. Azure's
+# front ends have rules of their own for pings, so there it is left at that.
+_KEEPALIVE: Final = (
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    # What gRPC really waits for an answer: by default a minute, whatever the timeout above says.
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
 _HINT_START: Final = "is it running? `make dev` or `make up` starts one; ENDPOINT says where it is"
 _HINT_SIGN_IN: Final = "Sign in with `az login`, or check the AZURE_ variables."
 _HINT_OTHER: Final = "is what listens there a Durable Task Scheduler?"
@@ -152,6 +162,7 @@ def channel_options(connection: Connection) -> GrpcChannelOptions:
     ]
     if not connection.is_azure:
         raw.append(("grpc.enable_http_proxy", 0))
+        raw.extend(_KEEPALIVE)
     return GrpcChannelOptions(max_receive_message_length=-1, raw_options=raw)
 
 
