@@ -85,7 +85,8 @@ class Results:
             for instance, answered in answers.items():
                 self._answer(instance, answered)
         for stray in strays:
-            text = f"The answer names task {stray.taskId}, which its token does not"
+            named = f"task {stray.taskId} of {stray.instanceId!r}"
+            text = f"The answer names {named}, which its token does not"
             self._unreadable(stray.completionToken, text)
 
     def _taken(
@@ -98,7 +99,9 @@ class Results:
             return None
         instance, seq = named
         dispatcher = self._parts.dispatcher
-        row = self._store.take_activity(instance, seq, response.taskId)
+        row = None
+        if self._is_of(response.instanceId, instance):
+            row = self._store.take_activity(instance, seq, response.taskId)
         if row is not None:
             if dispatcher.complete(token) is None:
                 # Somebody else has it, or it waits for somebody.
@@ -111,6 +114,13 @@ class Results:
             # It had its result before; the worker has room again.
             dispatcher.complete(token)
         return None
+
+    def _is_of(self, instance_id: str, seq: int) -> bool:
+        """Whether a result that names an instance (it need not) names the one of its token."""
+        if not instance_id:
+            return True
+        row = self._store.load_instance(seq)
+        return row is None or row.instance_id == instance_id
 
     def _answer(self, seq: int, answered: Sequence[tuple[ActivityRow, pb.HistoryEvent]]) -> None:
         """Hands results to the instance; those of an earlier execution answer nothing."""

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from services.scheduler.engine.protos import pb
+from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.hub.opened import OpenHub
 from tests.unit.hub.test_turns import answer, finish, opened, scheduling
 from tests.unit.hub.workers import Worker
@@ -79,3 +79,39 @@ async def answered_together(folder: Path) -> list[int]:
 
 def test_results_that_come_together_are_heard_together_each_once(tmp_path: Path) -> None:
     assert asyncio.run(answered_together(tmp_path)) == [1, 2, 3, 4, 5]
+
+
+async def answered_with_anothers_token(folder: Path) -> list[str]:
+    """What an activity is heard to have come to whose token came with another instance's result."""
+    hub = opened(folder)
+    worker = Worker(hub)
+    sent: dict[str, pb.WorkItem] = {}
+    for instance_id in ("one", "two"):
+        hub.hub.start(pb.CreateInstanceRequest(instanceId=instance_id, name="main"))
+        answer(hub, await worker.item(), scheduling(1))
+        sent[instance_id] = await worker.item()
+    for named, result in (("one", "foreign"), ("two", "own")):
+        response = pb.ActivityResponse(
+            instanceId=named,
+            taskId=1,
+            completionToken=sent["two"].completionToken,
+            result=StringValue(value=result),
+        )
+        hub.desk.complete_activity(response)
+        await hub.hub.durable()
+        if named == "one":
+            # It has been given back, and comes again under another token.
+            sent["two"] = await worker.item()
+    following = await worker.item()
+    hub.close()
+    return [
+        event.taskCompleted.result.value
+        for event in following.orchestratorRequest.newEvents
+        if event.HasField("taskCompleted")
+    ]
+
+
+def test_a_result_of_another_instance_does_not_end_the_task_whose_token_it_has(
+    tmp_path: Path,
+) -> None:
+    assert asyncio.run(answered_with_anothers_token(tmp_path)) == ["own"]
