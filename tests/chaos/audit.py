@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from services.shared.sdk import new_client
 from tests.chaos import books, ledger
 from tests.chaos.faults.clock import let_the_hour_pass
 from tests.chaos.leaks import Holding, holdings, leaks
-from tests.chaos.load import Load
+from tests.chaos.load import Load, connection_of
 from tests.chaos.stack import WORKERS, Stack
 from tests.e2e.processes import wait_until
 
@@ -15,6 +16,7 @@ _END_SECONDS_MAX: Final = 90.0
 # What a vanished peer leaves is found by keepalive, and given back a while later.
 _QUIET_SECONDS_MAX: Final = 30.0
 _LISTED_MAX: Final = 10
+_CALL_SECONDS: Final = 10
 _DUE: Final = {
     "scheduler_work_items_waiting": 0,
     "scheduler_work_items_in_air": 0,
@@ -23,27 +25,48 @@ _DUE: Final = {
 }
 
 
-def problems(stack: Stack, load: Load, before: Mapping[str, Holding]) -> Iterator[str]:
-    """What is lost, wrong or left over; `before` is what the parts held before the faults."""
+def problems(
+    stack: Stack, load: Load, before: Mapping[str, Holding], *, patience: float
+) -> Iterator[str]:
+    """What is lost, wrong or left over; `before` is what the parts held before the faults.
+
+    What never completes is given up by the scheduler within `patience` seconds, or terminated.
+    """
     try:
         wait_until(stack.is_well, seconds=_WELL_SECONDS_MAX)
     except AssertionError:
         yield f"not well: {[name for name in stack.parts if not stack.serves(name)]}"
         return
     let_the_hour_pass(stack)
+    _end_what_never_completes(stack, patience)
     try:
         wait_until(lambda: not ledger.unfinished(stack.file), seconds=_END_SECONDS_MAX)
     except AssertionError:
         left = ledger.unfinished(stack.file)
         yield f"{len(left)} instances have not ended: {left[:_LISTED_MAX]}"
+    for guest in stack.guests:
+        guest.part.stop()
     yield from load.complaints
     yield from books.mistakes(stack, load.submissions)
+    yield from books.mistakes_of_guests(stack)
     yield from ledger.mistakes(stack.file)
     yield from _left_over(stack)
     try:
         wait_until(lambda: not list(leaks(before, holdings(stack))), seconds=_QUIET_SECONDS_MAX)
     except AssertionError:
         yield from leaks(before, holdings(stack))
+
+
+def _end_what_never_completes(stack: Stack, patience: float) -> None:
+    hopeless = {
+        name for guest in stack.guests for name, due in guest.instances.items() if due is None
+    }
+    try:
+        wait_until(lambda: not hopeless & set(ledger.unfinished(stack.file)), seconds=patience)
+    except AssertionError:
+        with new_client(connection_of(stack), call_seconds=_CALL_SECONDS) as client:
+            for name in hopeless & set(ledger.unfinished(stack.file)):
+                client.terminate_orchestration(name)
 
 
 def _left_over(stack: Stack) -> Iterator[str]:

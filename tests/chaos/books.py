@@ -55,3 +55,17 @@ def _mistakes_of(
     different = {key: told[key] for key in due if told[key] != due[key]}
     if different:
         yield f"{name}: the summary says {different}, and must say {due}"
+
+
+def mistakes_of_guests(stack: Stack) -> Iterator[str]:
+    """What is wrong with orchestrations that faults brought in."""
+    settings = ClientSettings.read(Environment(stack.environment))
+    with open_session(settings, lambda _notice: None) as session:
+        expected = {k: v for guest in stack.guests for k, v in guest.instances.items()}
+        for name, due in expected.items():
+            state = session.get(name, payloads=True)
+            has_completed = state.runtime_status is OrchestrationStatus.COMPLETED
+            if due is None and has_completed:
+                yield f"{name} has completed, and nobody could have done it"
+            elif due is not None and (not has_completed or state.get_output() != due):
+                yield f"{name} is {state.runtime_status.name}: {state.serialized_output}"

@@ -23,8 +23,9 @@ class Scene:
     load: Load
     lane: str
     dice: random.Random
-    # The process that an inject hit, for its recover.
+    # The process that an inject hit, and what is to be undone.
     pids: list[int] = field(default_factory=list)
+    undo: list[Callable[[], object]] = field(default_factory=list)
 
 
 Act = Callable[[Scene], None]
@@ -32,6 +33,12 @@ Act = Callable[[Scene], None]
 
 def nothing(_scene: Scene) -> None:
     """What has to be undone of a fault that is over at once."""
+
+
+def undo(scene: Scene) -> None:
+    """Takes back what an inject has left to be undone, the last first."""
+    while scene.undo:
+        scene.undo.pop()()
 
 
 def serves(scene: Scene) -> bool:
@@ -58,3 +65,5 @@ class Kind:
     recover: Act = nothing
     seconds: tuple[float, float] = AT_ONCE
     is_over: Callable[[Scene], bool] = serves
+    # Whether it comes again in a run that is long enough.
+    repeats: bool = True

@@ -45,8 +45,12 @@ class Line:
     @property
     def outcome(self) -> dict[str, Any]:
         """What must become of it."""
-        found: dict[str, Any] = _FATE.process_order(None, Order.model_validate(self.fields))  # type: ignore[arg-type]  # it reads no context
-        return found
+        return outcome_of(self.fields)
+
+
+def outcome_of(order: dict[str, Any]) -> dict[str, Any]:
+    """What must become of an order, as it stands in JSON."""
+    return _FATE.process_order(None, Order.model_validate(order))  # type: ignore[arg-type]  # it reads no context
 
 
 def new_lines(dice: random.Random, name: str, count: int) -> list[Line]:

@@ -35,7 +35,8 @@ def _lane(lane: str, seed: int, run_seconds: float) -> list[Planned]:
     at = dice.uniform(*_BEGIN_SECONDS)
     while True:
         if not deck:
-            deck = dice.sample([kind.name for kind in kinds], len(kinds))
+            again = [kind.name for kind in kinds if kind.repeats or not planned]
+            deck = dice.sample(again, len(again))
         fitting = [name for name in deck if at + KINDS[name].seconds[1] <= run_seconds]
         if not fitting:
             return planned

@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
@@ -29,6 +30,15 @@ DISK_MIB: Final = 256
 FAILURE_RATE: Final = 0.1
 # A machine under chaos and tests beside it is slow.
 _READY_SECONDS_MAX: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A process that a fault brought in, and the instances that are there because of it."""
+
+    part: Part
+    # What each must come to; None where it must not complete.
+    instances: Mapping[str, object]
 
 
 class Stack:
@@ -64,6 +74,8 @@ class Stack:
             "CLIENT_CONNECT_SECONDS": "60",
         }
         self.parts: dict[str, Part] = {}
+        # What faults have brought in, until the books are read.
+        self.guests: list[Guest] = []
 
     def __enter__(self) -> Self:
         self.disk.mkdir()
@@ -87,7 +99,8 @@ class Stack:
     def __exit__(self, *_error: object) -> None:
         # The scheduler last: the others drain.
         others = [part for name, part in self.parts.items() if name != "scheduler"]
-        with ThreadPoolExecutor(len(self.parts)) as pool:
+        others += [guest.part for guest in self.guests]
+        with ThreadPoolExecutor(len(others)) as pool:
             list(pool.map(Part.stop, others))
         self.scheduler.stop()
         # The disk ends with these namespaces: what it holds is left beside it.
@@ -107,6 +120,15 @@ class Stack:
     def is_well(self) -> bool:
         """Whether every part serves."""
         return all(self.serves(name) for name in self.parts)
+
+    def invite(
+        self, name: str, module: str, *arguments: str, instances: Mapping[str, object]
+    ) -> None:
+        """A process of `module` that is kept running while these instances have not ended."""
+        command = ["-m", module, self.environment["ENDPOINT"], *arguments]
+        part = Part(name, lambda: command, self.folder / f"{name}.log", self.environment)
+        self.guests.append(Guest(part=part, instances=instances))
+        part.start()
 
     def serves(self, name: str) -> bool:
         """Whether a part does what it is for."""

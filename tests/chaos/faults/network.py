@@ -7,7 +7,7 @@ from tests.chaos.kinds import SILENT_SECONDS, WORKER_LANES, Kind, Scene
 from tests.chaos.stack import GRPC_PORT, address_of
 
 _RESET: Final = ("REJECT", "--reject-with", "tcp-reset")
-_DROP: Final = ("DROP",)
+DROP: Final = ("DROP",)
 
 
 def filter_packets(change: str, address: str, target: tuple[str, ...]) -> None:
@@ -26,11 +26,11 @@ def _mend_cut(scene: Scene) -> None:
 
 
 def _silence(scene: Scene) -> None:
-    filter_packets("-I", address_of(scene.lane), _DROP)
+    filter_packets("-I", address_of(scene.lane), DROP)
 
 
 def _mend_silence(scene: Scene) -> None:
-    filter_packets("-D", address_of(scene.lane), _DROP)
+    filter_packets("-D", address_of(scene.lane), DROP)
 
 
 KINDS: Final = (
