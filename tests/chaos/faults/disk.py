@@ -35,14 +35,10 @@ def _break(scene: Scene, command: str) -> int:
 
 
 def _fill(scene: Scene) -> None:
-    with _filler(scene).open("wb") as filler, contextlib.suppress(OSError):
+    # Not buffered: what does not fit must not be tried again when it is closed.
+    with _filler(scene).open("wb", buffering=0) as filler, contextlib.suppress(OSError):
         while True:
             filler.write(b"\0" * _MIB)
-            filler.flush()
-    # What was left of a page; now nothing fits any more.
-    with _filler(scene).open("ab", buffering=0) as filler, contextlib.suppress(OSError):
-        while True:
-            filler.write(b"\0" * 512)
 
 
 def _make_room(scene: Scene) -> None:
