@@ -10,7 +10,7 @@ MINUTES ?= 2
 # Most tests wait most of the time.
 PROCESSES ?= 4
 
-export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE FILE
+export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE FILE TRACING METRICS
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
   services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
@@ -47,7 +47,7 @@ else
 	@scripts/compose submit
 endif
 
-up: ## Start the stack with Docker Compose. [EMBEDDED=1 for our scheduler in the emulator's place]
+up: ## Start the stack with Docker Compose. [EMBEDDED=1 for our scheduler, TRACING=1 METRICS=1 to watch it]
 	@scripts/compose up
 
 scale: ## Change the number of workers of the running stack. [N=3]

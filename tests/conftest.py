@@ -22,10 +22,12 @@ _OF_MAKE = (
     "BATCH_SIZE",
     "EMBEDDED",
     "KEEP",
+    "METRICS",
     "MINUTES",
     "N",
     "ORDERS",
     "SEED",
+    "TRACING",
 )
 # Which base image a machine has is the machine's to say.
 for _name in {*_SETTINGS, *_OF_MAKE, "LOCAL", "UPGRADE", "WORKERS"} - {"PYTHON_IMAGE"}:

@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BASE: Final = ("compose.yaml",)
 EMBEDDED: Final = ("compose.yaml", "compose.embedded.yaml")
 
-_PARTS: Final = (".dockerignore", *EMBEDDED, "orders", "scripts", "services")
+_PARTS: Final = (".dockerignore", *EMBEDDED, "deploy", "orders", "scripts", "services")
 # What leads to an engine; every other variable could be a setting of the stack.
 _KEPT: Final = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYTHON_IMAGE")
 _SECONDS_MAX: Final = 280.0
