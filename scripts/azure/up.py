@@ -24,6 +24,7 @@ from scripts.azure.resources import Resources
 from scripts.azure.roles import Grants
 
 _DOTENV: Final = Path(__file__).resolve().parents[2] / ".env"
+_OF_ANOTHER_SCHEDULER: Final = ("ENDPOINT_CA", "ENDPOINT_TOKEN", "ENDPOINT_TOKEN_FILE")
 _AGAIN: Final = (
     "The same command goes on from there: it looks before it creates. scripts/azure-status shows"
     " what exists."
@@ -109,16 +110,30 @@ def _write(options: argparse.Namespace, values: dict[str, str]) -> int:
     print(f"\n{path}: {'ENDPOINT and TASKHUB written' if written.changed else 'has them already'}")
     for line in written.commented_out:
         print(f"  now a comment there: {line}")
-    store = dotenv.value_in(path, "PAYLOAD_STORE")
-    if store and store.lower() != "none" and not store.startswith("https://") and ";" not in store:
-        print(
-            f"  PAYLOAD_STORE={store} there is a directory: workers in Azure do not see it"
+    for hindrance in _hindrances(path, values):
+        print(f"  {hindrance}")
+    return 0
+
+
+def _hindrances(path: Path, values: dict[str, str]) -> list[str]:
+    """What else stands in the file or the environment, and does not fit a scheduler in Azure."""
+    found = [
+        f"{name} in your environment is another and wins: unset {name}"
+        for name, value in values.items()
+        if os.environ.get(name, value) != value
+    ]
+    store = os.environ.get("PAYLOAD_STORE") or dotenv.value_in(path, "PAYLOAD_STORE") or "none"
+    if store.lower() != "none" and not store.startswith("https://") and ";" not in store:
+        found.append(
+            f"PAYLOAD_STORE={store} is a directory: workers in Azure do not see it"
             " (docs/azure.md, Large payloads)"
         )
-    for name, value in values.items():
-        if os.environ.get(name, value) != value:
-            print(f"  {name} in your environment is another and wins: unset {name}")
-    return 0
+    found += [
+        f"{name} is set, for a scheduler of your own: with it nobody signs in to Azure; take it out"
+        for name in _OF_ANOTHER_SCHEDULER
+        if os.environ.get(name) or dotenv.value_in(path, name)
+    ]
+    return found
 
 
 def _tell_allowlist(allowlist: tuple[str, ...]) -> None:

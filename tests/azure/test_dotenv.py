@@ -98,10 +98,18 @@ def test_azure_up_writes_it_only_when_asked(cloud: Cloud) -> None:
 
 def test_azure_up_tells_what_it_changed_there_and_what_does_not_fit(cloud: Cloud) -> None:
     path = cloud.folder / "env"
-    path.write_text("ENDPOINT=http://localhost:8080\nPAYLOAD_STORE=payloads\n")
-    ran = cloud.run("azure-up", *UP, "--write-env", "env", ENDPOINT="http://localhost:1")
+    path.write_text(
+        "ENDPOINT=http://localhost:8080\nPAYLOAD_STORE=payloads\nENDPOINT_TOKEN_FILE=/token\n"
+    )
+    ran = cloud.run(
+        "azure-up", *UP, "--write-env", "env", ENDPOINT="http://localhost:1", ENDPOINT_CA="/ca.pem"
+    )
     assert "now a comment there: ENDPOINT=http://localhost:8080" in ran.out
-    assert "PAYLOAD_STORE=payloads there is a directory" in ran.out
+    assert "PAYLOAD_STORE=payloads is a directory" in ran.out
+    # Each of these would be used in the place of a sign-in.
+    assert "ENDPOINT_TOKEN_FILE is set, for a scheduler of your own" in ran.out
+    assert "ENDPOINT_CA is set" in ran.out
+    assert "ENDPOINT_TOKEN is set" not in ran.out
     assert "ENDPOINT in your environment is another and wins" in ran.out
     again = cloud.run("azure-up", *UP, "--write-env", "env")
     assert "env: has them already" in again.out
