@@ -45,6 +45,10 @@ SERVER_OPTIONS: Final = (
     # Room for the longest tokens. Both: between the two gRPC refuses at random.
     ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
     ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+    # What comes of a request before it is read: all of most, and little of what has to wait. The
+    # probe would let it grow.
+    ("grpc.http2.lookahead_bytes", 16 * 1024),
+    ("grpc.http2.bdp_probe", 0),
     # Who connects and then says nothing is gone soon.
     ("grpc.server_handshake_timeout_ms", 10_000),
     # A peer that vanished without a word is found within 15 s, and its work given back.

@@ -6,7 +6,8 @@ these there may be twice as many; that is more than work items are handed out.
 
 import threading
 import time
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # A request that is not whole after this time never will be.
 REQUEST_SECONDS: Final = 30.0
 _FOR_ANSWERS: Final = 2
+# Requests of one connection that are read at once: gRPC holds all of each, and nobody counts that.
+# Of the others it holds what comes without being asked for (`app.py`).
+RECEIVING_MAX: Final = 64
 
 
 @dataclass(slots=True)
@@ -32,6 +36,16 @@ class Share:
 
 
 @dataclass(slots=True)
+class _Connection:
+    """The calls of one client that are not closed."""
+
+    calls: int = 0
+    receiving: int = 0
+    # What begins to read the requests of the others, the oldest first.
+    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
 class Intake:
     """The calls of one server. For any thread. `spared` are methods, as the wire names them."""
 
@@ -40,7 +54,7 @@ class Intake:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _calls: int = 0
     _bytes: int = 0
-    _by_connection: dict[bytes, int] = field(default_factory=dict)
+    _connections: dict[bytes, _Connection] = field(default_factory=dict)
     # Whose request is not there yet, and since when: the oldest first.
     _arriving: dict["ServerCall", float] = field(default_factory=dict)
 
@@ -58,10 +72,12 @@ class Intake:
         """One more call, whose request is still to come; raises `OverloadError`."""
         times = _FOR_ANSWERS if call.method in self.spared else 1
         with self._lock:
-            own = self._by_connection.get(connection, 0)
-            self._check(own, times)
+            own = self._connections.get(connection)
+            self._check(0 if own is None else own.calls, times)
+            if own is None:
+                own = self._connections[connection] = _Connection()
             self._calls += 1
-            self._by_connection[connection] = own + 1
+            own.calls += 1
             self._arriving[call] = time.monotonic()
         return Share(connection=connection, times=times)
 
@@ -83,10 +99,30 @@ class Intake:
         text = "The calls that are not answered yet hold too many bytes"
         return OverloadError(text, "call_bytes_max", self.bounds.call_bytes_max)
 
-    def arrived(self, call: "ServerCall") -> bool:
-        """Its request is there; whether the call has not been given up meanwhile."""
+    def receive(self, share: Share, begin: Callable[[], None]) -> None:
+        """Has a call begin to read its request, once its connection reads few enough others."""
         with self._lock:
-            return self._arriving.pop(call, None) is not None
+            own = self._connections[share.connection]
+            if own.receiving >= RECEIVING_MAX:
+                own.waiting.append(begin)
+                return
+            own.receiving += 1
+        begin()
+
+    def arrived(self, call: "ServerCall", share: Share) -> bool:
+        """Its request is there, or never will be; whether the call has not been given up meanwhile.
+
+        Another one may begin.
+        """
+        with self._lock:
+            is_wanted = self._arriving.pop(call, None) is not None
+            own = self._connections.get(share.connection)
+            following = own.waiting.popleft() if own is not None and own.waiting else None
+            if own is not None and following is None:
+                own.receiving -= 1
+        if following is not None:
+            following()
+        return is_wanted
 
     def late(self) -> "list[ServerCall]":
         """Calls whose request did not come in time: they are given up."""
@@ -122,8 +158,7 @@ class Intake:
         with self._lock:
             self._calls -= 1
             self._bytes -= share.size
-            left = self._by_connection[share.connection] - 1
-            if left:
-                self._by_connection[share.connection] = left
-            else:
-                del self._by_connection[share.connection]
+            own = self._connections[share.connection]
+            own.calls -= 1
+            if not own.calls:
+                del self._connections[share.connection]

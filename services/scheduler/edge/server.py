@@ -71,22 +71,38 @@ class ServerCall:
         """The client's address. Only for a call that has not ended: gRPC crashes otherwise."""
         return str(self._call.peer().decode(errors="replace"))
 
-    def enter(self) -> None:
-        """Counts from now on, until it is closed; raises `OverloadError`."""
-        self._share = self._intake.admit(self, self._call.peer())
+    def receive(
+        self,
+        take: Callable[["ServerCall"], None],
+        refuse: Callable[["ServerCall", OverloadError], object],
+    ) -> None:
+        """Has the loop take it with its request, once it is its connection's turn.
 
-    def receive(self, message: bytes) -> bool:
-        """Takes its request, and says whether it is to be served. Once, on the poller's thread."""
-        if self._share is None or not self._intake.arrived(self):
-            return False
-        self._intake.check_request(self._share, len(message))
-        self.message = message
-        return True
+        It counts from now on, until it is closed. `refuse` is given what there is no room for.
+        """
+        try:
+            share = self._share = self._intake.admit(self, self._call.peer())
+        except OverloadError as error:
+            refuse(self, error)
+            return
 
-    def hand_over(self, take: Callable[["ServerCall"], None]) -> None:
-        """Has the loop serve it, once it is its connection's turn."""
-        connection = b"" if self._share is None else self._share.connection
-        self._post.in_turn(connection, take, self, len(self.message))
+        def received(event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
+            message = event.batch_operations[0].message()
+            is_wanted = self._intake.arrived(self, share)
+            if message is None:
+                # It was cancelled, was too large (gRPC has told the client), or there was none.
+                self.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
+            elif is_wanted:
+                try:
+                    self._intake.check_request(share, len(message))
+                except OverloadError as error:
+                    refuse(self, error)
+                    return
+                self.message = message
+                self._post.in_turn(share.connection, take, self, len(message))
+
+        operation = cygrpc.ReceiveMessageOperation(NO_FLAGS)
+        self._intake.receive(share, lambda: begin(self._post, self._call, (operation,), received))
 
     def when_cancelled(self, act: Callable[[], object]) -> None:
         """Does something, once, when the client gives up or is gone before the call was ended."""
@@ -286,26 +302,7 @@ class GrpcServer:
             return  # it stops
         self._request_call()
         call = ServerCall(event, self._post, self._intake)
-        try:
-            call.enter()
-        except OverloadError as error:
-            self._refuse(call, error)
-            return
-
-        def received(event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-            message = event.batch_operations[0].message()
-            if message is None:
-                # It was cancelled, was too large (gRPC has told the client), or there was none.
-                call.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
-                return
-            try:
-                if call.receive(message):
-                    call.hand_over(self._take)
-            except OverloadError as error:
-                self._refuse(call, error)
-
-        receive = cygrpc.ReceiveMessageOperation(NO_FLAGS)
-        begin(self._post, event.call, (receive,), received)
+        call.receive(self._take, self._refuse)
 
     def _refuse(self, call: ServerCall, error: OverloadError) -> None:
         call.refuse(_BUSY, str(error))

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -38,6 +39,14 @@ class Kept:
         """The next one that waits for its answer."""
         async with asyncio.timeout(SECONDS):
             return await self.calls.get()
+
+
+@dataclass(eq=False)
+class Arriving:
+    """What the intake asks of a call."""
+
+    number: int
+    method: str = "/test/call"
 
 
 def begun(channel: Any, message: bytes = b"", method: str = "/test/call") -> Any:
@@ -145,6 +154,56 @@ async def test_a_request_that_never_comes_is_given_up_and_never_taken() -> None:
             error = await asyncio.to_thread(call.exception)
             silent.set()
             assert "The request was not there after" in refusal(error)
+            assert await test.unary(b"at once") == b"well"
+        assert kept.calls.empty()
+
+
+def test_few_requests_of_a_connection_are_read_at_once_and_the_others_have_their_turn() -> None:
+    made = intake.Intake()
+    began: list[int] = []
+    calls: list[Any] = [Arriving(number=n) for n in range(70)]
+
+    def admitted(call: Any, connection: bytes) -> intake.Share:
+        share = made.admit(call, connection)
+        made.receive(share, lambda: began.append(call.number))
+        return share
+
+    shares = [admitted(call, b"a") for call in calls]
+    assert began == list(range(64))
+    other: Any = Arriving(number=100)
+    admitted(other, b"b")
+    assert began[-1] == 100
+    assert made.arrived(calls[7], shares[7])
+    assert began[-1] == 64
+    for call, share in zip(calls, shares, strict=True):
+        if call.number != 7:
+            made.arrived(call, share)
+        made.end(share)
+    assert began[65:] == [64, 65, 66, 67, 68, 69]
+    assert made.calls == 1
+
+
+@on_a_loop
+async def test_requests_that_wait_for_one_that_never_comes_are_given_up_with_it() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "RECEIVING_MAX", 1)
+        patch.setattr(intake, "REQUEST_SECONDS", 0.2)
+        patch.setattr(server, "_LOOK_SECONDS", 0.05)
+        silent = threading.Event()
+
+        def nothing() -> Iterator[bytes]:
+            silent.wait(SECONDS)
+            yield b"too late"
+
+        kept = Kept()
+        async with served(kept) as test:
+            begin = test.channel.stream_unary("/test/call").future
+            calls = [begin(nothing(), timeout=SECONDS) for _ in range(5)]
+            for call in calls:
+                assert "The request was not there after" in refusal(
+                    await asyncio.to_thread(call.exception)
+                )
+            silent.set()
             assert await test.unary(b"at once") == b"well"
         assert kept.calls.empty()
 
