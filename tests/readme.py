@@ -33,6 +33,7 @@ NOT_RUN: Final = {
     " --write-env": "needs Azure; tests/azure runs it against a stand-in",
     "make worker": "needs Azure here; tests/e2e/test_scripts.py runs it against a local scheduler",
     "make test": "runs this test",
+    "make chaos": "tests/chaos",
     "make check": "runs beside the tests in .ci/run",
 }
 
