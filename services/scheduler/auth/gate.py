@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from services.scheduler.auth.identity import ANYONE, Identity
-from services.scheduler.errors import KeysWantedError, UnauthenticatedError
+from services.scheduler.errors import (
+    AuthenticationAwayError,
+    KeysWantedError,
+    UnauthenticatedError,
+)
 
 HEADER: Final = "authorization"
 # RFC 6750; above any token that is real, and far below what a header may hold.
@@ -62,7 +66,8 @@ class Gate:
         try:
             return self.identify(headers)
         except KeysWantedError as error:
-            raise UnauthenticatedError(str(error)) from error
+            # Still on their way: whose token it is cannot be told.
+            raise AuthenticationAwayError from error
 
 
 def _token_of(headers: Sequence[str]) -> str:

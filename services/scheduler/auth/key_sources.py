@@ -33,6 +33,8 @@ REFETCH_SECONDS: Final = 10.0
 # No keys are better than keys that nobody could have taken back for a day.
 STALE_SECONDS_MAX: Final = 86_400.0
 FETCH_SECONDS: Final = 5.0
+# Names are looked up, and headers read, without a bound of their own: nobody waits for that.
+WAIT_SECONDS: Final = 8.0
 _CHUNK_BYTES: Final = 16_384
 
 
@@ -144,7 +146,7 @@ class KeyAddress:
                 return
             self._begin()
         if self._fetch is not None:
-            await asyncio.shield(self._fetch)
+            await asyncio.wait([self._fetch], timeout=WAIT_SECONDS)
 
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()

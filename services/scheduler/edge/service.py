@@ -162,8 +162,10 @@ class TaskHubService:
         await self._gate.renewed()
         try:
             self._admit(call)
-        except KeysWantedError as error:
-            self._refuse(self._methods.get(call.method, ("unknown", None))[0], error, call)
+        except KeysWantedError:
+            # Still on their way: whose token it is cannot be told.
+            name, _ = self._methods.get(call.method, ("unknown", None))
+            self._refuse(name, AuthenticationAwayError(), call)
 
     def _hub_of(self, call: ServerCall, identity: Identity) -> OpenHub:
         """The hub of a call. To make a dynamic one is to change something, and no reader does."""

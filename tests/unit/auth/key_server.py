@@ -17,6 +17,8 @@ class KeyServer(ThreadingHTTPServer):
         self.status = 200
         self.location: str | None = None
         self.asked = 0
+        # Seconds between two bytes of the document.
+        self.pause = 0.0
         self.answers = threading.Event()
         self.answers.set()
 
@@ -38,7 +40,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(server.document)))
         self.end_headers()
         try:
-            self.wfile.write(server.document)
+            size = 1 if server.pause else max(1, len(server.document))
+            for start in range(0, len(server.document), size):
+                self.wfile.write(server.document[start : start + size])
+                self.wfile.flush()
+                threading.Event().wait(server.pause)
         except OSError:
             self.close_connection = True
 

@@ -134,6 +134,31 @@ async def test_a_fetch_ends_though_the_server_does_not(monkeypatch: pytest.Monke
         assert threading.active_count() < 10
 
 
+@on_a_loop
+async def test_nobody_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sources, "WAIT_SECONDS", 0.05)
+    with key_server() as server:
+        server.document = published(ONE)
+        server.answers.clear()
+        door = Door(server)
+        for _ in range(2):
+            with pytest.raises(AuthenticationAwayError):
+                await door.admit(ONE.token())
+        server.answers.set()
+        await door.fetched()
+        assert await door.admit(ONE.token()) == "ada"
+        assert server.asked == 1
+
+
+def test_a_server_that_sends_drop_by_drop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_sources, "FETCH_SECONDS", 0.3)
+    with key_server() as server:
+        server.document = b" " * 10_000
+        server.pause = 0.02
+        with pytest.raises(TimeoutError):
+            key_sources.fetched(server.url)
+
+
 BAD: list[dict[str, Any]] = [
     {"status": 500},
     {"status": 404},

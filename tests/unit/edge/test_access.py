@@ -9,7 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
+from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.identity import Access
+from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.key_sources import KeyAddress
 from services.scheduler.edge import service as service_module
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.methods import USE_CASES, WAITING
@@ -28,6 +31,8 @@ from tests.unit.auth.callers import (
     gate_of_file,
     token_file,
 )
+from tests.unit.auth.key_server import key_server
+from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
 from tests.unit.edge.served import SECONDS, Served, served
 
 METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name[SERVICE].methods}
@@ -78,7 +83,9 @@ class Scheduler:
 
 
 @asynccontextmanager
-async def scheduler(folder: Path, *, dynamic: bool = False) -> AsyncIterator[Scheduler]:
+async def scheduler(
+    folder: Path, *, dynamic: bool = False, gate: Gate | None = None
+) -> AsyncIterator[Scheduler]:
     failures: list[BaseException] = []
     hubs = TaskHubs(
         DataDirectory(folder / "data"),
@@ -86,7 +93,7 @@ async def scheduler(folder: Path, *, dynamic: bool = False) -> AsyncIterator[Sch
         dynamic=dynamic,
         on_failure=failures.append,
     )
-    service = TaskHubService(hubs, gate_of_file(folder))
+    service = TaskHubService(hubs, gate or gate_of_file(folder))
     async with served(service.take) as wire:
         yield Scheduler(wire, hubs, service)
     hubs.close()
@@ -206,3 +213,38 @@ async def test_calls_that_are_open_end_when_their_token_is_taken_back(
         assert await asyncio.to_thread(stays.code) is DENIED
         assert file.exists()
         recheck.cancel()
+
+
+@on_a_loop
+async def test_a_call_waits_for_the_key_of_its_token_and_not_for_a_server_that_is_away(
+    tmp_path: Path,
+) -> None:
+    signer = Signer("one")
+    allowed = frozenset({"RS256"})
+    rules = JwtRules(
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        algorithms=allowed,
+        roles_claim="roles",
+        hubs_claim="hubs",
+        leeway_seconds=0,
+    )
+    with key_server() as server:
+        now = [0.0]
+        source = KeyAddress(server.url, allowed, seconds=lambda: now[0])
+        async with scheduler(tmp_path, gate=Gate(JsonWebTokens(rules, source))) as test:
+            server.status = 500
+            for _ in range(2):
+                code, _text = await test.call("Hello", signer.token(), message=b"")
+                assert code is grpc.StatusCode.UNAVAILABLE
+            assert server.asked == 1
+            now[0] += 60
+            server.status, server.document = 200, published(signer)
+            codes = await asyncio.gather(
+                *(test.call("Hello", signer.token(sub=f"s{n}"), message=b"") for n in range(5))
+            )
+            assert {code for code, _ in codes} == {grpc.StatusCode.OK}
+            assert server.asked == 2
+            assert (await test.call("NoSuchCall", signer.token()))[0].name == "UNIMPLEMENTED"
+            expired = await test.call("Hello", signer.token(exp=1), message=b"")
+            assert expired == (UNAUTHENTICATED, "The token has expired")
