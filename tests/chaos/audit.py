@@ -47,7 +47,7 @@ def problems(
     for guest in stack.guests:
         guest.part.stop()
     yield from load.complaints
-    yield from books.mistakes(stack, load.submissions)
+    yield from books.mistakes(stack.environment, load.submissions)
     yield from books.mistakes_of_guests(stack)
     yield from ledger.mistakes(stack.file)
     yield from _left_over(stack)

@@ -1,6 +1,6 @@
 """The books of submissions: every order has one outcome, the one that it had to have."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
@@ -16,9 +16,9 @@ from tests.chaos.orders import revenue_of
 from tests.chaos.stack import Stack
 
 
-def mistakes(stack: Stack, submissions: Sequence[Submission]) -> Iterator[str]:
-    """What is wrong with what the client is told about submissions that must have ended."""
-    settings = ClientSettings.read(Environment(stack.environment))
+def mistakes(environment: Mapping[str, str], submissions: Sequence[Submission]) -> Iterator[str]:
+    """What is wrong with what a client is told about submissions that must have ended."""
+    settings = ClientSettings.read(Environment(environment))
     with open_session(settings, lambda _notice: None) as session:
         for submission in submissions:
             state = session.find(submission.instance_id, payloads=True)

@@ -1,0 +1,5 @@
+"""Stacks without chaos, for what is tested of the harness itself."""
+
+from tests.e2e.conftest import new_stack
+
+__all__ = ["new_stack"]
