@@ -39,6 +39,13 @@ class Wire:
         """Begins a stream."""
         self.is_open = True
 
+    def unread(self) -> int:
+        """Nothing waits: all is taken at once."""
+        return 0
+
+    def when_read(self, _mark: int, _act: Callable[[], object]) -> None:
+        """It always is."""
+
     def write(self, message: bytes) -> None:
         """Takes one response."""
         if self.ended.is_set():
