@@ -1,4 +1,5 @@
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 
 from services.client.settings import ClientSettings
 from services.dashboard.settings import DashboardSettings
+from services.scheduler.bounds import DEFAULTS, Bounds, setting_of
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.usage import MEANINGS
 from services.shared.environment import Environment
@@ -99,3 +101,21 @@ def test_the_scheduler_collects_payloads_in_a_directory_or_nowhere(
 def test_a_scheduler_refuses_a_payload_store_that_is_none() -> None:
     with pytest.raises(SettingsError, match="PAYLOAD_STORE"):
         SchedulerSettings.read(Environment({"PAYLOAD_STORE": "http://elsewhere/payloads"}))
+
+
+def test_every_bound_has_a_setting_of_its_own_and_stands_in_the_operators_page() -> None:
+    page = (EXAMPLE.parent / "docs" / "operations.md").read_text()
+    names = [bound.name for bound in fields(Bounds)]
+    assert set(names) >= {"calls_max", "pending_max", "workers_max"}
+    for number, name in enumerate(names):
+        assert f"`{setting_of(name)}`" in page
+        value = 8 * 1024 * 1024 + number
+        settings = SchedulerSettings.read(Environment({setting_of(name): str(value)}))
+        assert settings.bounds == replace(DEFAULTS, **{name: value})
+
+
+def test_a_bound_of_nothing_is_no_bound() -> None:
+    bad = {"SCHEDULER_WORKERS_MAX": "0", "SCHEDULER_MESSAGE_BYTES_MAX": "1000"}
+    with pytest.raises(SettingsError) as refused:
+        SchedulerSettings.read(Environment(bad))
+    assert {problem.name for problem in refused.value.problems} == set(bad)
