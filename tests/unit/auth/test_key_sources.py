@@ -144,6 +144,7 @@ async def test_nobody_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch)
         for _ in range(2):
             with pytest.raises(AuthenticationAwayError):
                 await door.admit(ONE.token())
+        monkeypatch.undo()
         server.answers.set()
         await door.fetched()
         assert await door.admit(ONE.token()) == "ada"
