@@ -11,7 +11,6 @@ from services.shared.payload_files import PayloadFiles
 from tests.e2e.damage import payload_file
 from tests.e2e.keeping import LARGE, TOKEN, Keeper, command, hubs_of, left_in, refused
 from tests.e2e.processes import end, wait_until
-from tests.e2e.test_data_directory import mounted
 
 
 @pytest.fixture
@@ -67,23 +66,6 @@ def test_of_nothing_there_is_no_backup(new: Keeper, tmp_path: Path) -> None:
     new.data.mkdir()
     assert f"there is no task hub in {new.data}" in refused(new, "backup", file)
     assert not file.exists()
-
-
-def test_a_disk_that_is_full_leaves_no_file(keeper: Keeper, tmp_path: Path, *, in_ci: bool) -> None:
-    disk = tmp_path / "disk"
-    if not mounted(disk, "size=100k"):
-        if in_ci:
-            pytest.fail("this process may not mount a file system")
-        pytest.skip("only root can mount a small disk")
-    try:
-        assert "full" in refused(keeper, "backup", disk / "hub.backup")
-        assert left_in(disk) == set()
-        subprocess.run(["mount", "-o", "remount,size=150k", str(disk)], check=True)  # noqa: S607 - mount is found on PATH
-        # Now the hub's copy finds room, and the file does not.
-        assert "No space left" in refused(keeper, "backup", disk / "hub.backup")
-        assert left_in(disk) == set()
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)  # noqa: S607 - umount is found on PATH
 
 
 @pytest.fixture
@@ -143,6 +125,17 @@ def test_a_damaged_hub_is_left_out_and_told_of(
     assert ran.code == 1
     assert "  the backup was made without: task hub bad: cannot use" in ran.err
     assert hubs_of(new.data) == ["default.db"]
+
+
+def test_a_hub_that_could_not_be_restored_is_left_out(keeper: Keeper, tmp_path: Path) -> None:
+    shutil.copy(keeper.data / "default.db", keeper.data / "my hub.db")
+    (keeper.data / "gone.db").symlink_to(tmp_path / "gone")
+    (keeper.data / "folder.db").mkdir()
+    ran = keeper("backup", tmp_path / "rest.backup")
+    assert ran.code == 1
+    assert "my hub.db: its name is none of a task hub\n" in ran.err
+    assert "task hub gone: cannot use" in ran.err
+    assert "task hub folder: cannot use" in ran.err
 
 
 def test_where_no_hub_is_sound_there_is_no_backup(keeper: Keeper, tmp_path: Path) -> None:

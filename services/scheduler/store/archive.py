@@ -21,7 +21,9 @@ FORMAT: Final = 1
 
 _HEAD: Final = "backup.json"
 _CONTENTS: Final = "contents.json"
-_HUB: Final = re.compile(r"hubs/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{0,63})\.db")
+# What the scheduler takes for a task hub's name, and so what can be restored.
+HUB_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_HUB: Final = re.compile(rf"hubs/(?P<name>{HUB_NAME.pattern})\.db")
 _PAYLOAD: Final = re.compile(r"payloads/(?P<name>[0-9a-f]{64})")
 # Far above what a list of hubs and of missing payloads comes to.
 _JSON_BYTES_MAX: Final = 256 * 1024 * 1024

@@ -5,16 +5,17 @@ that nobody waits for; two hubs may be copied at two moments. Payloads that the 
 with them. Files that cannot be read are left out, and told of.
 """
 
+import errno
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
 from services.scheduler.errors import BackupError, DataDirectoryError
-from services.scheduler.store.archive import ArchiveWriter
+from services.scheduler.store.archive import HUB_NAME, ArchiveWriter
 from services.scheduler.store.placing import READY
 from services.scheduler.store.references import named_in, token_for
 from services.scheduler.store.snapshots import (
@@ -105,15 +106,25 @@ class Backup:
             raise BackupError(f"there is no task hub in {self._directory}")
         return files
 
-    def _nothing_removed(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _nothing_removed(self) -> Iterator[None]:
         """What a hub named when it was copied must be there until it is copied too."""
-        if self._payloads is None or not self._payloads.directory.is_dir():
-            return nullcontext()
-        return self._payloads.kept()
+        with ExitStack() as stack:
+            if self._payloads is not None and self._payloads.directory.is_dir():
+                try:
+                    stack.enter_context(self._payloads.kept())
+                except OSError as error:
+                    # Where nothing can be written, nothing can be removed.
+                    if error.errno != errno.EROFS:
+                        raise
+            yield
 
     def _add_hub(self, archive: ArchiveWriter, file: Path, copy: Path) -> None:
         if file.exists() and not file.stat().st_size:
             return  # it is being made: nothing is in it yet
+        if not HUB_NAME.fullmatch(file.stem):
+            self._left_out.append(f"{file}: its name is none of a task hub")
+            return
         try:
             _copy(file, copy, lambda done, total: self._progress(file.stem, done, total))
             hub, named = _look(file.stem, copy)
@@ -160,8 +171,7 @@ def _copy(file: Path, copy: Path, progress: Callable[[int, int], None]) -> None:
     with snapshot(file) as source, closing(sqlite3.connect(copy, isolation_level=None)) as target:
         # Whoever dies in between leaves no backup at all.
         target.execute("PRAGMA synchronous = OFF")
-        # In one read transaction: without, each commit meanwhile would begin the copy again.
-        source.execute("SELECT 1 FROM sqlite_master").fetchone()
+        # A snapshot is one read transaction: without, each commit would begin the copy again.
         source.backup(
             target,
             pages=_PAGES_A_STEP,

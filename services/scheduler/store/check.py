@@ -19,6 +19,7 @@ from services.scheduler.store.placing import READY
 from services.scheduler.store.references import named_in, referenced, stored_names, token_for
 from services.scheduler.store.snapshots import (
     REFERENCES_SINCE,
+    OutOfReachError,
     damage_in,
     hub_files,
     is_current,
@@ -89,6 +90,8 @@ class _HubCheck:
                 missing = self._in_snapshot(connection)
             if missing:
                 self._tell_missing(missing)
+        except OutOfReachError as error:
+            self._find(Kind.OUT_OF_REACH, str(error))
         except (DataDirectoryError, sqlite3.Error) as error:
             self._find(Kind.UNUSABLE, str(error))
         return self._hub

@@ -21,6 +21,10 @@ class Kind(Enum):
     """What is wrong, and what to do."""
 
     UNUSABLE = ("the file cannot be used", _RESTORE)
+    OUT_OF_REACH = (
+        "the file cannot be read where it is",
+        "copy it, with its log (-wal), to a disk that can be written, and look at the copy",
+    )
     DAMAGED = ("the file is damaged", _RESTORE)
     SCHEMA = ("its tables are not those of a task hub", _RESTORE)
     CUT_SHORT = ("a restore was cut short", "start the scheduler, which ends it")

@@ -1,5 +1,6 @@
 """Reads hubs' files as they are at one moment, whether a scheduler writes to them or not."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +17,13 @@ _BUSY_SECONDS: Final = 30.0
 REFERENCES_SINCE: Final = 3
 
 
+class OutOfReachError(DataDirectoryError):
+    """A file may be sound, but cannot be read where it is."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"cannot read {file}: its disk is read-only, and its log is not empty")
+
+
 def hub_files(directory: Path) -> list[Path]:
     """The files of a data directory's hubs, served or not; none of what was set aside."""
     return sorted(directory.glob("*.db"))
@@ -30,16 +38,29 @@ def snapshot(file: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]
     """
     if check_header(file):
         raise DataDirectoryError(f"cannot use {file}: it is empty")
-    how = "immutable=1" if alone else "mode=ro"
+    is_frozen = bool(os.statvfs(file).f_flag & os.ST_RDONLY)
+    how = "immutable=1" if alone or (is_frozen and not _has_log(file)) else "mode=ro"
     uri = f"file:{quote(str(file.absolute()))}?{how}"
     opened = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
     with closing(opened) as connection:
         teach(connection)
         connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            # SQLite has to make a note beside the file of what is in its log.
+            if is_frozen and _has_log(file) and not Path(f"{file}-shm").exists():
+                raise OutOfReachError(file) from error
+            raise
         # What the header said may have been about what the log has changed since.
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DataDirectoryError(f"cannot use {file}: it is not a task hub's file")
         yield connection
+
+
+def _has_log(file: Path) -> bool:
+    log = Path(f"{file}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def version_of(connection: sqlite3.Connection) -> int:
