@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.store.database import SCHEMA_VERSION, open_writer
-from tests.e2e.damage import change, payload_file
+from tests.e2e.damage import change, damage_page, payload_file
 from tests.e2e.keeping import LARGE, Keeper, command, hubs_of, left_in, refused
 from tests.e2e.processes import wait_until
 from tests.store.test_migrations import of_version_1
@@ -208,9 +208,10 @@ REFUSED_HUBS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda hub: change(hub, "DROP TABLE alarms"),
         "task hub default: its tables are not those of a task hub",
     ),
+    "cut off": (lambda hub: os.truncate(hub, 8 * 4_096), "task hub default"),
     "damaged": (
-        lambda hub: os.truncate(hub, 8 * 4_096),
-        "task hub default",
+        lambda hub: damage_page(hub, "activities"),
+        "its task hub default is damaged: ",
     ),
 }
 
