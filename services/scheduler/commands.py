@@ -1,7 +1,6 @@
 """`backup`, `restore` and `check`: what an operator runs beside the scheduler or without it."""
 
 import argparse
-import os
 import signal
 import sqlite3
 import sys
@@ -157,13 +156,8 @@ def _to_stdout(backup: Backup, settings: DataSettings) -> BackedUp:
     if not settings.data_dir.is_dir():
         raise BackupError(f"there is no data directory {settings.data_dir}")
     with scratch_folder(settings.data_dir / "backup") as folder:
-        try:
-            done = backup.write(sys.stdout.buffer, folder, system_now())
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # Nobody reads on, and at its end Python would try to write the rest once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise
+        done = backup.write(sys.stdout.buffer, folder, system_now())
+        sys.stdout.buffer.flush()
     return done
 
 

@@ -261,13 +261,15 @@ def test_a_backup_is_a_stream_where_it_is_asked_for(keeper: Keeper, tmp_path: Pa
     assert hubs_of(new) == ["default.db"]
 
 
-def test_a_stream_that_nobody_reads_is_told(keeper: Keeper) -> None:
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+def test_a_stream_that_nobody_reads_on_is_told(keeper: Keeper, size: int) -> None:
     before = left_in(keeper.data)
     with subprocess.Popen(
         command("backup", "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        process.stdout.read(size)
         process.stdout.close()
         assert process.stderr.read() == b"Broken pipe\n"
         assert process.wait(30) == 2

@@ -35,7 +35,7 @@ _PAGES_A_STEP: Final = 1_024
 class Progress(Protocol):
     """Whoever wants to know how far something is."""
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int, /) -> None:
         """So much of something is done; `total` may grow."""
 
 
