@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, Self
 
+from tests.fuzz.bearers import BearerTokens, TokenFiles
 from tests.fuzz.calls import RpcCalls
 from tests.fuzz.requests import HttpCalls
 from tests.fuzz.texts import TEXTS_READ
@@ -32,5 +33,7 @@ class Target(Protocol):
 TARGETS: Final[Mapping[str, tuple[int, Callable[[], Target]]]] = {
     "rpc": (40, RpcCalls),
     "http": (20, HttpCalls),
+    "bearers": (5, BearerTokens),
+    "token-files": (2, TokenFiles),
     **{name: (5, make) for name, make in TEXTS_READ.items()},
 }
