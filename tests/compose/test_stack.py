@@ -72,6 +72,28 @@ def test_what_runs_is_locked_down(stack: ComposeStack) -> None:
         assert "no-new-privileges:true" in host["SecurityOpt"]
 
 
+# What Prometheus does: each address of a name is a target.
+SCRAPE = """
+import socket, sys, urllib.request
+name, port = sys.argv[1:]
+for found in sorted({one[4][0] for one in socket.getaddrinfo(name, int(port), socket.AF_INET)}):
+    with urllib.request.urlopen(f"http://{found}:{port}/metrics", timeout=10) as answer:
+        print(found, answer.read().decode().count("\\n# TYPE "))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "count"), [("worker", "9464", 2), ("scheduler", "8081", 1)]
+)
+def test_metrics_are_served_to_containers_and_a_name_leads_to_every_one(
+    stack: ComposeStack, name: str, port: str, count: int
+) -> None:
+    asking = stack.containers("dashboard")[0]
+    told = docker("exec", asking, "python", "-c", SCRAPE, name, port).splitlines()
+    assert len(told) == count
+    assert all(int(line.split()[1]) > 5 for line in told)
+
+
 def test_our_scheduler_can_write_to_its_volume_and_to_nothing_else(stack: ComposeStack) -> None:
     [scheduler] = stack.containers("scheduler")
     attempt = "for f in /data/x /tmp/x /app/x /venv/x /x; do touch $f 2>/dev/null && echo $f; done"

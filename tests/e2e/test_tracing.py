@@ -105,6 +105,24 @@ def test_a_tree_with_slices_is_one_trace_too(
         assert nested, levels
 
 
+def test_every_try_of_an_order_is_a_span_of_its_own_and_so_is_each_pause(
+    new_stack: StackMaker, orders_file: OrdersFile
+) -> None:
+    with over_http() as received:
+        flaky = received.variables | {"TRANSIENT_FAILURE_RATE": "0.5"}
+        with new_stack(workers=1, **flaky) as stack:
+            ran = CommandLine(stack.environment)("submit", orders_file("tried", 20))
+            assert ran.code == 0, ran.err
+        spans = received.spans
+    by_id = {span.id: span for span in spans}
+    assert len(by_id) == len(spans)
+    assert len({span.trace for span in spans}) == 1
+    assert all(span.parent in by_id for span in spans if span.parent)
+    tries = [span for span in spans if span.name == ORDER and by_id[span.parent].name == ORDER]
+    pauses = [span for span in spans if span.name == f"{BATCH}:timer"]
+    assert len(tries) == 20 + len(pauses) > 20
+
+
 def test_each_span_says_who_made_it_and_what_a_person_adds(
     new_stack: StackMaker, orders_file: OrdersFile
 ) -> None:
