@@ -34,6 +34,8 @@ NOT_RUN: Final = {
     "make worker": "needs Azure here; tests/e2e/test_scripts.py runs it against a local scheduler",
     "make test": "runs this test",
     "make chaos": "tests/chaos",
+    "make fuzz": "tests/fuzz/test_engines.py",
+    "make sbom": "tests/e2e/test_sbom.py",
     "make check": "runs beside the tests in .ci/run",
 }
 
