@@ -18,9 +18,14 @@ _MINUTES_MAX: Final = 24 * 60
 
 
 def _minutes(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= _MINUTES_MAX:
-        raise ValueError
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0 and at most {_MINUTES_MAX} (got {text!r})"
+        )
     return value
 
 
