@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 # Long enough that a token of one run is never one of the next.
 _RUN_ID_CHARS = 8
+# What the look of another process takes, or of the collector.
+_LAST_READERS_MS = 250
 
 
 class OpenHub:
@@ -130,6 +132,8 @@ class OpenHub:
         self._readers.close()
         self._checkpointer.stop()
         try:
+            # Who reads for longer, such as a backup, is not waited for: this is the loop.
+            self._connection.execute(f"PRAGMA busy_timeout = {_LAST_READERS_MS}")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:
             # Nothing is lost: the next start finds the log where it is.
