@@ -1,0 +1,24 @@
+"""What fuzzing has found, so that it stays mended."""
+
+from services.scheduler.edge.salvage import text_field
+from services.scheduler.engine.protos import pb
+from tests.fuzz.texts import TEXTS_READ
+
+TOKEN = "a1.2-00000000-3"  # noqa: S105 - of no lease
+
+
+def test_a_token_behind_a_group_is_found() -> None:
+    """A field of another kind, which nobody has sent for years and every reader skips."""
+    group = bytes.fromhex("6308015a0161" + "6308026464")
+    token = pb.ActivityResponse(completionToken=TOKEN).SerializeToString()
+    assert pb.ActivityResponse.FromString(group + token).completionToken == TOKEN
+    assert text_field(group + token, 5) == TOKEN
+    # What cannot be read any further stands behind it.
+    assert text_field(group + token + b"\xff", 5) == TOKEN
+    # One of the group's own fields is none of the message's.
+    assert text_field(b"\x63" + token + b"\x64", 5) is None
+
+
+def test_the_input_that_was_found_is_read() -> None:
+    head = bytes.fromhex("630161100122160a0a56616c75654572726f7212036261616422030a01452a0f")
+    assert TEXTS_READ["broken-answers"]().run(head + TOKEN.encode()) == "whole, with a token"
