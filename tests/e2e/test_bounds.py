@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -144,6 +145,33 @@ def test_messages_and_metadata_have_a_size(hub: Hub) -> None:
                     call()
             else:
                 assert "metadata size exceeds" in refusal(call)
+
+
+def test_connections_beyond_the_bound_are_refused_on_both_ports(new_stack: StackMaker) -> None:
+    bounds = {"SCHEDULER_CONNECTIONS_MAX": "2", "SCHEDULER_HTTP_CONNECTIONS_MAX": "1"}
+    with new_stack(workers=0, **bounds) as stack, ExitStack() as connections:
+        address = stack.endpoint.rpartition("/")[2]
+        # Channels to one address share a connection otherwise.
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        channels = [
+            connections.enter_context(grpc.insecure_channel(address, options)) for _ in range(3)
+        ]
+        for channel in channels[:2]:
+            grpc.channel_ready_future(channel).result(timeout=10)
+        with pytest.raises(grpc.FutureTimeoutError):
+            grpc.channel_ready_future(channels[2]).result(timeout=1)
+        channels[0].close()
+        grpc.channel_ready_future(channels[2]).result(timeout=30)
+        idle = connections.enter_context(
+            socket.create_connection(("127.0.0.1", stack.http_port), timeout=10)
+        )
+        status, error = post(stack, "/v1/taskhubs/orchestrations", {"name": "nobody"})
+        assert (status, error["code"]) == (503, "RESOURCE_EXHAUSTED")
+        assert error["message"] == (
+            "Too many connections: the bound is 1 (SCHEDULER_HTTP_CONNECTIONS_MAX)"
+        )
+        assert ask(stack, "/healthz")[0] == 204
+        idle.close()
 
 
 def test_a_worker_that_never_reads_makes_the_scheduler_hold_little(

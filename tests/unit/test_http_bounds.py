@@ -88,7 +88,11 @@ def message(body: str) -> str:
 
 
 @on_a_loop
-async def test_one_connection_too_many_is_told_so_health_is_not_and_far_more_are_dropped() -> None:
+async def test_one_connection_too_many_is_told_so_health_is_not_and_far_more_are_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Nothing else is to end a connection here.
+    monkeypatch.setattr(http_bounds, "HEADER_SECONDS", 1_000.0)
     async with served(2) as port:
         idle = [await asyncio.open_connection(*port) for _ in range(2)]
         status, body = await asked(port, SMALL)

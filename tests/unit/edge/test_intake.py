@@ -58,6 +58,12 @@ def refusal(outcome: Any) -> str:
     return str(outcome.details())
 
 
+def sent_after(event: threading.Event) -> Iterator[bytes]:
+    """A request that comes late, or never."""
+    event.wait(SECONDS)
+    yield b"at once"
+
+
 async def ends(call: Any) -> Any:
     return await asyncio.to_thread(lambda: call.exception() or call.result())
 
@@ -119,6 +125,11 @@ async def test_a_reply_counts_until_its_client_has_read_it() -> None:
             client = begin("/test/call")(b"", timeout=SECONDS)
             (await kept.next()).reply(b"x" * 16 * MIB)
             assert "(SCHEDULER_CALL_BYTES_MAX)" in refusal(await test.unary(b"at once"))
+            # Before anything of its request is there, too.
+            silent = threading.Event()
+            late = test.channel.stream_unary("/test/call").future(sent_after(silent))
+            assert "(SCHEDULER_CALL_BYTES_MAX)" in refusal(await ends(late))
+            silent.set()
             assert [len(one) for one in await asyncio.to_thread(drained, client)] == [16 * MIB]
             async with asyncio.timeout(SECONDS):
                 while await test.unary(b"at once") != b"well":
