@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from jwt.algorithms import RSAAlgorithm
 
 from services.scheduler.auth import json_web_tokens
 from services.scheduler.auth.identity import Role
@@ -259,7 +260,7 @@ BAD_DOCUMENTS: list[bytes] = [
     json.dumps({"keys": [SECRET | {"alg": "RS256"}]}).encode(),
     published(SIGNER, use="enc"),
     published(SIGNER, alg="RS512"),
-    published(SIGNER, d="AQAB"),
+    json.dumps({"keys": [RSAAlgorithm.to_jwk(SIGNER.private, as_dict=True)]}).encode(),
     published(Signer("short", bits=1024)),
     published(Signer("curve", "ES256")),
     b"[" * 100_000,

@@ -160,6 +160,13 @@ def test_a_server_that_sends_drop_by_drop_is_given_up(monkeypatch: pytest.Monkey
             key_sources.fetched(server.url)
 
 
+def test_a_document_has_a_bound() -> None:
+    with key_server() as server:
+        server.document = b" " * (1024 * 1024 + 1)
+        with pytest.raises(ValueError, match="more than 1048576 bytes"):
+            key_sources.fetched(server.url)
+
+
 BAD: list[dict[str, Any]] = [
     {"status": 500},
     {"status": 404},
@@ -206,6 +213,10 @@ async def test_keys_are_looked_at_again_and_one_that_is_taken_back_counts_no_mor
         server.document = published(TWO)
         door.now += REFRESH_SECONDS + 1
         await door.admit(token)
+        async with asyncio.timeout(30):
+            # By itself, and not because somebody wants a key.
+            while server.asked == 1:  # noqa: ASYNC110 - the server tells nobody
+                await asyncio.sleep(0.01)
         await door.fetched()
         with pytest.raises(UnauthenticatedError, match="not known"):
             await door.admit(token)
