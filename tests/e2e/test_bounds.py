@@ -62,7 +62,11 @@ def start(stub: Any, instance_id: str, **fields: Any) -> pb.CreateInstanceReques
     return request
 
 
-def test_workers_beyond_the_bound_are_refused_before_their_stream_opens(hub: Hub) -> None:
+def test_workers_beyond_the_bound_are_refused_before_their_stream_opens(
+    narrow: LocalStack, hub: Hub
+) -> None:
+    opened = {"method": "GetWorkItems", "code": "OK"}
+    before = metric(narrow, "scheduler_rpcs_total", **opened)
     with hub.stub() as stub, ExitStack() as streams:
         for _ in range(2):
             worker = RawWorker(stub, pb.GetWorkItemsRequest())
@@ -74,6 +78,7 @@ def test_workers_beyond_the_bound_are_refused_before_their_stream_opens(hub: Hub
             "Too many workers are connected to this task hub: the bound is 2"
             " (SCHEDULER_WORKERS_MAX)"
         )
+        assert metric(narrow, "scheduler_rpcs_total", **opened) == before + 2
 
 
 def test_starts_and_waits_beyond_the_bound_are_refused_on_both_ports(
@@ -137,14 +142,14 @@ def test_messages_and_metadata_have_a_size(hub: Hub) -> None:
         assert "larger than max" in refusal(partial(start, stub, "large", input=large))
         request = pb.GetInstanceRequest(instanceId="large")
         assert not stub.GetInstance(request, timeout=10).exists
-        for size, is_taken in ((12 * KIB, True), (20 * KIB, False)):
+        for size, is_taken in ((12 * KIB, True), (17 * KIB, False)):
             call = partial(stub.GetInstance, request, metadata=[("x-long", "x" * size)], timeout=10)
-            if is_taken:
-                # Every time: between two bounds gRPC would refuse at random.
-                for _ in range(20):
+            # Every time: between two bounds gRPC would refuse at random.
+            for _ in range(20):
+                if is_taken:
                     call()
-            else:
-                assert "metadata size exceeds" in refusal(call)
+                else:
+                    assert "metadata size exceeds" in refusal(call)
 
 
 def test_connections_beyond_the_bound_are_refused_on_both_ports(new_stack: StackMaker) -> None:
