@@ -74,7 +74,6 @@ class Part:
         assert pipe is not None
         try:
             pipe.write(f"{line}\n".encode())
-            pipe.flush()
         except (BrokenPipeError, ValueError):
             return  # it has just ended, and the pipe is broken or closed
 
@@ -101,6 +100,7 @@ class Part:
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.PIPE,
+                bufsize=0,  # what a process that has ended did not read is not tried again
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
