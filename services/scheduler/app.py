@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _DRAIN_SECONDS: Final = 3.0
 # and what has been asked be answered in this.
 _STOP_GRACE_SECONDS: Final = 1.0
+_FILES_MAX: Final = 1_048_576
 _PURGED_A_COMMIT: Final = 200
 _RETENTION_LOOK_SECONDS: Final = 3_600.0
 _RETENTION_OF_NONE_LOOK_SECONDS: Final = 10.0
@@ -80,14 +81,25 @@ def server_options(bounds: Bounds) -> tuple[tuple[str, int], ...]:
 
 def run(settings: SchedulerSettings, now: Now = system_now) -> int:
     """Serves until SIGTERM or SIGINT; returns 0. Raises `StopError`."""
-    # A connection is a file, and so are a hub's four: the usual 1,024 are soon used up.
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _lift_file_limit()
 
     async def main() -> int:
         return await _Scheduler(settings, now).run()
 
     return uvloop.run(main())
+
+
+def _lift_file_limit() -> None:
+    """A connection is a file, and so are a hub's four: the usual 1,024 are soon used up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Some systems promise more than they take, without limit most of all.
+    wanted = _FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, _FILES_MAX)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        log.warning("no more than %d files can be open at a time: %s", soft, error)
 
 
 class _Scheduler:

@@ -142,6 +142,24 @@ def test_a_log_stays_within_bounds_however_fast_one_commit_follows_another(
     assert log_bytes(file) < 48 * MEBIBYTE
 
 
+def test_a_log_that_a_long_read_holds_is_not_tried_again_at_every_commit(
+    file: Path, writer: sqlite3.Connection, checkpointer: Checkpointer
+) -> None:
+    tries: list[str] = []
+    with closing(open_reader(file)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM alarms").fetchall()
+        for _ in range(40):
+            write(writer, MEBIBYTE)
+            checkpointer.look()
+        writer.set_trace_callback(tries.append)
+        for _ in range(500):
+            write(writer, 1)
+            checkpointer.look()
+        writer.set_trace_callback(None)
+    assert sum("wal_checkpoint" in statement for statement in tries) <= 1
+
+
 def moved_all(file: Path) -> bool:
     with closing(sqlite3.connect(file)) as looking:
         busy, in_log, moved = looking.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

@@ -1,4 +1,7 @@
-"""Moves the write-ahead log into the file, on a thread of its own: no commit waits for it."""
+"""Moves the write-ahead log into the file, on a thread of its own, so that commits do not wait.
+
+Only where the thread cannot keep up, the writer does the rest itself, once in 32 MiB.
+"""
 
 import logging
 import os
@@ -37,6 +40,9 @@ class Checkpointer:
         self._wal = f"{file}-wal"
         self._on_failure = on_failure
         self._commits = 0
+        # From which size on the thread is woken, and the writer does it: more, after a try that a
+        # long read has kept from its end. To try is as dear as the log is long.
+        self._wakes_at, self._is_behind_at = _WAL_BYTES_MAX, _WAL_BYTES_BEHIND
         self._grown = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
@@ -46,14 +52,23 @@ class Checkpointer:
         """Wakes the thread if the log has grown; called after every commit."""
         self._commits += 1
         size = self._wal_bytes()
-        if size > _WAL_BYTES_BEHIND:
-            try:
-                _empty(self._writer)
-            except sqlite3.Error as error:
-                self._on_failure(error)
-        elif size > _WAL_BYTES_MAX or self._commits >= _COMMITS_MAX:
+        if size <= _WAL_BYTES_MAX:
+            self._wakes_at, self._is_behind_at = _WAL_BYTES_MAX, _WAL_BYTES_BEHIND
+        if size > self._is_behind_at:
+            self._catch_up(size)
+        elif size > self._wakes_at or self._commits >= _COMMITS_MAX:
             self._commits = 0
+            self._wakes_at = max(size, _WAL_BYTES_MAX) + WAL_BYTES_KEPT
             self._grown.set()
+
+    def _catch_up(self, size: int) -> None:
+        try:
+            busy, frames, moved = _checkpoint(self._writer)
+        except sqlite3.Error as error:
+            self._on_failure(error)
+            return
+        if not busy and moved < frames:
+            self._is_behind_at = size + _WAL_BYTES_BEHIND
 
     def stop(self) -> None:
         """Ends the thread, after the checkpoint that it is at."""
@@ -84,8 +99,12 @@ class Checkpointer:
 def _empty(connection: sqlite3.Connection) -> None:
     """Moves the log into the file; the next commit then begins it anew."""
     for _ in range(_TRIES_MAX):
-        # Passive: it takes what it can and makes nobody wait.
-        row = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        _busy, frames, moved = row
+        _busy, frames, moved = _checkpoint(connection)
         if moved == frames:
             return
+
+
+def _checkpoint(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Takes what it can and makes nobody wait: whether another one is at it, pages, and moved."""
+    busy, frames, moved = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return busy, frames, moved
