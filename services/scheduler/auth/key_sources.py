@@ -156,7 +156,7 @@ class KeyAddress:
         def fetch() -> None:
             try:
                 outcome: KeySet | Exception = KeySet.of(fetched(self._url), self._algorithms)
-            except (OSError, ValueError, BadKeysError, FileRefusedError) as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear, whatever it was
                 outcome = error
             try:
                 loop.call_soon_threadsafe(self._done, outcome)
@@ -172,7 +172,9 @@ class KeyAddress:
         if isinstance(outcome, KeySet):
             self._keys, self._fetched_at = outcome, self._seconds()
         else:
-            log.warning("no signing keys from SCHEDULER_JWT_JWKS=%s: %s", self._url, outcome)
+            # Some say nothing but what they are.
+            told = str(outcome) or type(outcome).__name__
+            log.warning("no signing keys from SCHEDULER_JWT_JWKS=%s: %s", self._url, told)
         future, self._fetch = self._fetch, None
         if future is not None and not future.done():
             future.set_result(None)
@@ -196,7 +198,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def fetched(url: str) -> bytes:
-    """A document of at most a mebibyte, within a few seconds; raises `OSError`, `ValueError`."""
+    """A document of at most a mebibyte, within a few seconds.
+
+    Raises `OSError`, `ValueError`, and `HTTPException` for what is no HTTP.
+    """
     handlers = (_NoRedirects(), urllib.request.HTTPSHandler(context=ssl.create_default_context()))
     opener = urllib.request.build_opener(*handlers)
     deadline = time.monotonic() + FETCH_SECONDS

@@ -16,6 +16,8 @@ class KeyServer(ThreadingHTTPServer):
         self.document = b""
         self.status = 200
         self.location: str | None = None
+        # In the place of a whole answer, as it is.
+        self.raw: bytes | None = None
         self.asked = 0
         # Seconds between two bytes of the document.
         self.pause = 0.0
@@ -34,6 +36,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(server, KeyServer)
         server.asked += 1
         server.answers.wait(30)
+        if server.raw is not None:
+            self.wfile.write(server.raw)
+            self.close_connection = True
+            return
         self.send_response(server.status)
         if server.location is not None:
             self.send_header("Location", server.location)

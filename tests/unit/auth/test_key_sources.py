@@ -174,6 +174,12 @@ BAD: list[dict[str, Any]] = [
     {"document": published(Signer("short", bits=1024))},
     {"document": b" " * (1024 * 1024 + 1)},
     {"status": 302, "location": "http://127.0.0.1:1/"},
+    {"raw": b""},
+    {"raw": b"what is this\r\n\r\n"},
+    {"raw": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"},
+    {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"},
+    {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n"},
+    {"raw": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"},
 ]
 
 
@@ -187,7 +193,8 @@ def test_a_bad_answer_lets_nobody_in_and_throws_nobody_out(number: int) -> None:
                 setattr(server, name, value)
             with pytest.raises(AuthenticationAwayError):
                 await door.admit(ONE.token())
-            server.status, server.location, server.document = 200, None, published(ONE)
+            server.status, server.location, server.raw = 200, None, None
+            server.document = published(ONE)
             door.now += REFETCH_SECONDS
             assert await door.admit(ONE.token()) == "ada"
             for name, value in BAD[number].items():
