@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,24 @@ def test_an_unknown_command_is_answered_with_the_known_ones() -> None:
     assert ran.code == 2
     known = "up|submit|scale|ps|logs|down|clean|backup|restore|check-data"
     assert ran.err == f"usage: scripts/compose {known}\n"
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "check-data"])
+def test_what_a_person_lays_over_the_files_counts_where_the_data_is_kept(
+    command: str, tmp_path: Path
+) -> None:
+    """An override may put the data elsewhere: `up` uses it, and so must whoever looks after it."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / "compose.override.yaml").touch()
+    (tmp_path / "restored").touch()
+    environment = fake_docker(tmp_path, compose="2.24.4", api="1.44")
+    fake = tmp_path / "docker"
+    fake.write_text(f'{fake.read_text()}[ "$2" != run ] || echo "$COMPOSE_FILE" >>ran\n')
+    name = "restored" if command == "restore" else "made"
+    ran = run(
+        str(tmp_path / "scripts" / "compose"), command, environment=environment | {"FILE": name},
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    used = (tmp_path / "ran").read_text()
+    assert used == "compose.yaml,compose.embedded.yaml,compose.override.yaml\n"
