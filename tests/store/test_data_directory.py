@@ -1,13 +1,16 @@
 """The folder of all hubs' files, held by one scheduler at a time."""
 
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from services.scheduler.errors import DataDirectoryError
-from services.scheduler.store.database import DataDirectory
+from services.scheduler.store.database import DataDirectory, open_writer
 from tests.tidy.repository import ROOT
 
 # Another process takes the folder, says so, and holds it until its input ends.
@@ -107,13 +110,19 @@ def test_the_hubs_of_a_folder_are_the_files_in_it_by_name(tmp_path: Path) -> Non
 
 
 def test_a_hub_that_is_set_aside_is_kept_whole_and_is_no_hub_any_more(tmp_path: Path) -> None:
-    directory = DataDirectory(tmp_path)
-    names = ["gone.db", "gone.db-wal", "gone.db-shm"]
-    for name in names:
-        (tmp_path / name).write_text(name)
+    directory = DataDirectory(tmp_path / "data")
+    with closing(open_writer(tmp_path / "open.db")) as connection:
+        connection.execute("PRAGMA user_version = 77")
+        # As whoever was killed leaves them: what was committed last is in the log alone.
+        for beside in ("", "-wal", "-shm"):
+            shutil.copyfile(tmp_path / f"open.db{beside}", tmp_path / "data" / f"gone.db{beside}")
     directory.file_of("kept").touch()
     directory.set_aside("gone", "x1")
     assert directory.task_hubs() == ["kept"]
-    assert [(tmp_path / f"{name}.deleted-x1").read_text() for name in names] == names
+    aside = tmp_path / "data" / "gone.db.deleted-x1"
+    left = {path.name for path in aside.parent.glob("gone*")}
+    assert left == {aside.name, f"{aside.name}-wal", f"{aside.name}-shm"}
+    with closing(sqlite3.connect(aside)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (77,)
     directory.set_aside("missing", "x2")
     directory.release()

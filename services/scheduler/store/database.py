@@ -67,9 +67,12 @@ class DataDirectory:
     def set_aside(self, task_hub: str, suffix: str) -> None:
         """Moves a hub's files out of the way, to be deleted by a person."""
         file = self.file_of(task_hub)
-        for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        aside = f"{file}.deleted-{suffix}"
+        # By such names SQLite finds the log of a file, whoever opens that later.
+        for beside in ("", "-wal", "-shm"):
+            name = Path(f"{file}{beside}")
             if name.exists():
-                name.rename(f"{name}.deleted-{suffix}")
+                name.rename(f"{aside}{beside}")
 
     def identity(self) -> str:
         """What tells this folder from all others, wherever it is moved; raises `OSError`."""
