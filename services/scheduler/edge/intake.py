@@ -7,7 +7,7 @@ these there may be twice as many; that is more than work items are handed out.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,23 +26,26 @@ RECEIVING_MAX: Final = 64
 
 
 @dataclass(slots=True)
-class Share:
-    """What one call counts for."""
-
-    connection: bytes
-    # How many times the bounds are allowed to it.
-    times: int
-    size: int = 0
-
-
-@dataclass(slots=True)
 class _Connection:
     """The calls of one client that are not closed."""
 
     calls: int = 0
     receiving: int = 0
-    # What begins to read the requests of the others, the oldest first.
-    waiting: deque[Callable[[], None]] = field(default_factory=deque)
+    # Those that do not read their requests yet, the oldest first; made for the first one.
+    waiting: "deque[ServerCall] | None" = None
+
+
+@dataclass(slots=True)
+class Share:
+    """What one call counts for."""
+
+    connection: _Connection
+    # How many times the bounds are allowed to it.
+    times: int
+    # Whether it reads its request at once; otherwise `ServerCall.begin` is called when it may.
+    begins: bool
+    size: int = 0
+    has_ended: bool = False
 
 
 @dataclass(slots=True)
@@ -68,18 +71,30 @@ class Intake:
         """Bytes that they hold."""
         return self._bytes
 
+    @property
+    def connections(self) -> int:
+        """Those that are remembered."""
+        return len(self._connections)
+
     def admit(self, call: "ServerCall", connection: bytes) -> Share:
         """One more call, whose request is still to come; raises `OverloadError`."""
         times = _FOR_ANSWERS if call.method in self.spared else 1
         with self._lock:
             own = self._connections.get(connection)
-            self._check(0 if own is None else own.calls, times)
             if own is None:
                 own = self._connections[connection] = _Connection()
+            self._check(own.calls, times)
             self._calls += 1
             own.calls += 1
             self._arriving[call] = time.monotonic()
-        return Share(connection=connection, times=times)
+            begins = own.receiving < RECEIVING_MAX
+            if begins:
+                own.receiving += 1
+            else:
+                if own.waiting is None:
+                    own.waiting = deque()
+                own.waiting.append(call)
+        return Share(own, times, begins)
 
     def _check(self, own: int, times: int) -> None:
         bounds = self.bounds
@@ -99,33 +114,33 @@ class Intake:
         text = "The calls that are not answered yet hold too many bytes"
         return OverloadError(text, "call_bytes_max", self.bounds.call_bytes_max)
 
-    def receive(self, share: Share, begin: Callable[[], None]) -> None:
-        """Has a call begin to read its request, once its connection reads few enough others."""
-        with self._lock:
-            own = self._connections[share.connection]
-            if own.receiving >= RECEIVING_MAX:
-                own.waiting.append(begin)
-                return
-            own.receiving += 1
-        begin()
+    def arrived(self, call: "ServerCall", share: Share, size: int) -> bool:
+        """Its request of so many bytes is there, or never will be: another one may begin.
 
-    def arrived(self, call: "ServerCall", share: Share) -> bool:
-        """Its request is there, or never will be; whether the call has not been given up meanwhile.
-
-        Another one may begin.
+        Tells whether the call has not been given up meanwhile; raises `OverloadError`.
         """
+        own = share.connection
+        following = None
         with self._lock:
             is_wanted = self._arriving.pop(call, None) is not None
-            own = self._connections.get(share.connection)
-            following = own.waiting.popleft() if own is not None and own.waiting else None
-            if own is not None and following is None:
+            if own.waiting:
+                following = own.waiting.popleft()
+            else:
                 own.receiving -= 1
+            held = self._bytes
+            # One is always taken, whatever it has.
+            has_room = not held or held + size <= self.bounds.call_bytes_max * share.times
+            if is_wanted and has_room:
+                self._bytes += size
+                share.size = size
         if following is not None:
-            following()
+            following.begin()
+        if is_wanted and not has_room:
+            raise self._too_many_bytes()
         return is_wanted
 
     def late(self) -> "list[ServerCall]":
-        """Calls whose request did not come in time: they are given up."""
+        """Calls whose request did not come in time: they are given up. To be called often."""
         limit = time.monotonic() - REQUEST_SECONDS
         with self._lock:
             late = []
@@ -135,30 +150,23 @@ class Intake:
                 late.append(call)
             for call in late:
                 del self._arriving[call]
+            # Kept so long: a client that calls, and calls again, is the same one.
+            idle = [at for at, own in self._connections.items() if not own.calls + own.receiving]
+            for connection in idle:
+                del self._connections[connection]
         return late
 
-    def check_request(self, share: Share, size: int) -> None:
-        """A call has brought so many bytes; raises `OverloadError`."""
-        with self._lock:
-            held = self._bytes
-            # One is always taken, whatever it has.
-            if held and held + size > self.bounds.call_bytes_max * share.times:
-                raise self._too_many_bytes()
-            self._bytes += size
-            share.size += size
-
     def add_reply(self, share: Share, size: int) -> None:
-        """A reply of so many bytes is on its way."""
+        """A reply of so many bytes is on its way, if the call is not closed."""
         with self._lock:
-            self._bytes += size
-            share.size += size
+            if not share.has_ended:
+                self._bytes += size
+                share.size += size
 
     def end(self, share: Share) -> None:
         """A call that is closed."""
         with self._lock:
+            share.has_ended = True
             self._calls -= 1
             self._bytes -= share.size
-            own = self._connections[share.connection]
-            own.calls -= 1
-            if not own.calls:
-                del self._connections[share.connection]
+            share.connection.calls -= 1

@@ -1,13 +1,13 @@
 """Hands things over from the poller's thread to the loop, which wakes once for many."""
 
 import asyncio
-import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, Final
 
 _Act = tuple[Callable[..., object], tuple[Any, ...]]
 _Take = Callable[[Any], object]
+_Call = tuple[_Take, Any, int]
 # Calls that are taken up before the loop sees to all else there is: commits, HTTP, timers.
 _CALLS_A_DRAIN: Final = 128
 # The same in bytes: what they bring is written by one commit, for which everybody waits.
@@ -23,9 +23,10 @@ class Post:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[_Act] = deque()
-        self._lock = threading.Lock()
+        # As they came. The poller adds to it, and the loop alone touches what stands in turns.
+        self._arrived: deque[tuple[bytes, _Call]] = deque()
         # By connection; the first is the one whose turn it is.
-        self._calls: OrderedDict[bytes, deque[tuple[_Take, Any, int]]] = OrderedDict()
+        self._calls: OrderedDict[bytes, deque[_Call]] = OrderedDict()
         self._is_awake = False
         # The queue is shut down: an operation that is begun after that ends the process.
         self.is_closed = False
@@ -37,11 +38,7 @@ class Post:
 
     def in_turn(self, connection: bytes, take: _Take, call: Any, size: int) -> None:  # noqa: ANN401 - what it takes
         """Has the loop take a call of so many bytes, once it is the connection's turn."""
-        with self._lock:
-            calls = self._calls.get(connection)
-            if calls is None:
-                calls = self._calls[connection] = deque()
-            calls.append((take, call, size))
+        self._arrived.append((connection, (take, call, size)))
         self._wake()
 
     def _wake(self) -> None:
@@ -67,15 +64,24 @@ class Post:
                 if filled >= _BYTES_A_DRAIN:
                     break
         finally:
-            if self._waiting or self._calls:
+            if self._waiting or self._arrived or self._calls:
                 self._wake()
 
-    def _next_call(self) -> tuple[_Take, Any, int] | None:
-        with self._lock:
-            if not self._calls:
-                return None
-            connection, calls = self._calls.popitem(last=False)
-            next_call = calls.popleft()
-            if calls:
-                self._calls[connection] = calls
-        return next_call
+    def _next_call(self) -> _Call | None:
+        arrived, calls = self._arrived, self._calls
+        if not calls and len(arrived) == 1:
+            # Alone, as most are: there is nobody to wait for.
+            return arrived.popleft()[1]
+        while arrived:
+            connection, call = arrived.popleft()
+            if connection in calls:
+                calls[connection].append(call)
+            else:
+                calls[connection] = deque((call,))
+        if not calls:
+            return None
+        connection, own = calls.popitem(last=False)
+        call = own.popleft()
+        if own:
+            calls[connection] = own
+        return call

@@ -44,12 +44,15 @@ class ServerCall:
 
     __slots__ = (
         "_call",
+        "_connection",
         "_has_ended",
         "_intake",
         "_is_watched",
         "_post",
+        "_refuse_unread",
         "_share",
         "_stream",
+        "_take",
         "message",
         "metadata",
         "method",
@@ -59,7 +62,7 @@ class ServerCall:
         self._call = event.call
         self._post = post
         self._intake = intake
-        # None before the intake has let it in, and once it is closed.
+        # None before the intake has let it in.
         self._share: Share | None = None
         self._is_watched = self._has_ended = False
         self._stream: Stream | None = None
@@ -80,29 +83,39 @@ class ServerCall:
 
         It counts from now on, until it is closed. `refuse` is given what there is no room for.
         """
+        self._take, self._refuse_unread = take, refuse
+        self._connection = self._call.peer()
         try:
-            share = self._share = self._intake.admit(self, self._call.peer())
+            share = self._share = self._intake.admit(self, self._connection)
         except OverloadError as error:
             refuse(self, error)
             return
+        if share.begins:
+            self.begin()
 
-        def received(event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-            message = event.batch_operations[0].message()
-            is_wanted = self._intake.arrived(self, share)
-            if message is None:
-                # It was cancelled, was too large (gRPC has told the client), or there was none.
-                self.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
-            elif is_wanted:
-                try:
-                    self._intake.check_request(share, len(message))
-                except OverloadError as error:
-                    refuse(self, error)
-                    return
-                self.message = message
-                self._post.in_turn(share.connection, take, self, len(message))
-
+    def begin(self) -> None:
+        """Has gRPC read the request. For the intake, which says when."""
         operation = cygrpc.ReceiveMessageOperation(NO_FLAGS)
-        self._intake.receive(share, lambda: begin(self._post, self._call, (operation,), received))
+        begin(self._post, self._call, (operation,), self._received)
+
+    def _received(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
+        """On the poller's thread: the request is there, or never will be."""
+        message = event.batch_operations[0].message()
+        size = 0 if message is None else len(message)
+        share = self._share
+        if share is None:
+            raise RuntimeError("the request of a call that was not let in")
+        try:
+            is_wanted = self._intake.arrived(self, share, size)
+        except OverloadError as error:
+            self._refuse_unread(self, error)
+            return
+        if message is None:
+            # It was cancelled, was too large (gRPC has told the client), or there was none.
+            self.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
+        elif is_wanted:
+            self.message = message
+            self._post.in_turn(self._connection, self._take, self, size)
 
     def when_cancelled(self, act: Callable[[], object]) -> None:
         """Does something, once, when the client gives up or is gone before the call was ended."""
@@ -191,9 +204,8 @@ class ServerCall:
 
     def _closed(self, _event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
         """On the poller's thread: its reply has left, or the client is gone."""
-        share, self._share = self._share, None
-        if share is not None:
-            self._intake.end(share)
+        if self._share is not None:
+            self._intake.end(self._share)
 
 
 class GrpcServer:

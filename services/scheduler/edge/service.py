@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from services.scheduler.auth.gate import HEADER, Gate
-from services.scheduler.auth.identity import Identity
+from services.scheduler.auth.identity import ANYONE, Identity
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.faults import code_of
@@ -145,12 +145,15 @@ class TaskHubService:
         """Before anything of the request is read; raises `KeysWantedError`."""
         name, take = self._methods.get(call.method, ("unknown", None))
         try:
-            identity = self._gate.identify(_all_metadata_of(call, HEADER))
+            # Where all are let in, nothing is looked at: every call comes through here.
+            is_open = self._gate.is_open
+            identity = ANYONE if is_open else self._gate.identify(_all_metadata_of(call, HEADER))
             if take is None:
                 self.calls["unknown", grpc.StatusCode.UNIMPLEMENTED.name] += 1
                 call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
                 return
-            identity.check(_task_hub_of(call), ACCESS[name])
+            if not is_open:
+                identity.check(_task_hub_of(call), ACCESS[name])
         except KeysWantedError:
             raise
         except CallError as error:

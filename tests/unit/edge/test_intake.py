@@ -46,7 +46,12 @@ class Arriving:
     """What the intake asks of a call."""
 
     number: int
+    began: list[int]
     method: str = "/test/call"
+
+    def begin(self) -> None:
+        """Reads its request."""
+        self.began.append(self.number)
 
 
 def begun(channel: Any, message: bytes = b"", method: str = "/test/call") -> Any:
@@ -172,26 +177,54 @@ async def test_a_request_that_never_comes_is_given_up_and_never_taken() -> None:
 def test_few_requests_of_a_connection_are_read_at_once_and_the_others_have_their_turn() -> None:
     made = intake.Intake()
     began: list[int] = []
-    calls: list[Any] = [Arriving(number=n) for n in range(70)]
+    calls: list[Any] = [Arriving(n, began) for n in range(70)]
 
     def admitted(call: Any, connection: bytes) -> intake.Share:
         share = made.admit(call, connection)
-        made.receive(share, lambda: began.append(call.number))
+        if share.begins:
+            call.begin()
         return share
 
     shares = [admitted(call, b"a") for call in calls]
     assert began == list(range(64))
-    other: Any = Arriving(number=100)
+    other: Any = Arriving(100, began)
     admitted(other, b"b")
     assert began[-1] == 100
-    assert made.arrived(calls[7], shares[7])
+    assert made.arrived(calls[7], shares[7], 0)
     assert began[-1] == 64
     for call, share in zip(calls, shares, strict=True):
         if call.number != 7:
-            made.arrived(call, share)
+            made.arrived(call, share, 0)
         made.end(share)
     assert began[65:] == [64, 65, 66, 67, 68, 69]
     assert made.calls == 1
+
+
+def test_a_reply_that_comes_after_the_end_of_its_call_holds_nothing() -> None:
+    made = intake.Intake()
+    call: Any = Arriving(0, [])
+    share = made.admit(call, b"a")
+    made.arrived(call, share, 5)
+    made.add_reply(share, 7)
+    assert made.held == 12
+    made.end(share)
+    made.add_reply(share, 7)
+    assert (made.calls, made.held) == (0, 0)
+
+
+def test_a_connection_is_known_while_it_calls_and_forgotten_after() -> None:
+    made = intake.Intake()
+    call: Any = Arriving(0, [])
+    share = made.admit(call, b"a")
+    made.late()
+    assert made.connections == 1
+    made.end(share)
+    # Its request is still on its way.
+    made.late()
+    assert made.connections == 1
+    made.arrived(call, share, 0)
+    made.late()
+    assert made.connections == 0
 
 
 @on_a_loop
