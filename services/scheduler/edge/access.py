@@ -40,3 +40,9 @@ ACCESS: Final[Mapping[str, Access]] = {
     "CreateTaskHub": Access.CHANGE,
     "DeleteTaskHub": Access.CHANGE,
 }
+
+# A dynamic task hub is made for these; whatever else changes something needs what is in one.
+MAKES_HUB: Final = frozenset(
+    {name for name, access in ACCESS.items() if access is Access.READ} - {"StreamInstanceHistory"}
+    | {"GetWorkItems", "StartInstance", "SignalEntity"}
+)

@@ -12,6 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from services.scheduler.engine import limits
 from services.scheduler.engine.protos import BoolValue, pb
+from services.scheduler.engine.start import check_start
 from services.scheduler.engine.status import Status
 from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
@@ -29,8 +30,15 @@ class Call:
     hubs: TaskHubs
     task_hub: str
     request: Any
-    # To make a dynamic task hub is to change something, and no reader does.
+    # Whether a dynamic one is made for it.
     may_make_hub: bool
+
+    def check_hub(self) -> None:
+        """Makes nothing; raises where `hub` would."""
+        if self.may_make_hub:
+            self.hubs.check_findable(self.task_hub)
+        else:
+            self.hubs.existing(self.task_hub)
 
     def hub(self) -> OpenHub:
         """The hub that its metadata names; raises `TaskHubNotFoundError`."""
@@ -92,8 +100,10 @@ def _wait(test: Callable[[Any], bool]) -> Answer:
 
 def _query(query: Callable[[Any], reads.Query[Any]]) -> Answer:
     async def answer(call: Call) -> Any:  # noqa: ANN401 - any response of the service
-        hub = call.hub()
-        return await hub.read(query(call.request))
+        # What cannot be asked makes no hub; one that there is not is told of first.
+        call.check_hub()
+        asked = query(call.request)
+        return await call.hub().read(asked)
 
     return answer
 
@@ -187,6 +197,12 @@ WAITING: Final[Mapping[str, tuple[type[Any], Answer]]] = {
     "DeleteTaskHub": (pb.DeleteTaskHubRequest, _delete_hub),
     "QueryEntities": (pb.QueryEntitiesRequest, _query(reads.query_entities)),
     "CleanEntityStorage": (pb.CleanEntityStorageRequest, _clean_entities),
+}
+
+# What such a request says that no task hub takes, whatever is in it; each raises `BadRequestError`.
+CHECKS: Final[Mapping[str, Callable[[Any], None]]] = {
+    "StartInstance": check_start,
+    "SignalEntity": limits.check_signal,
 }
 
 # Where the token stands in an answer: what cannot be read must still end its lease.

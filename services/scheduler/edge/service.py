@@ -17,9 +17,10 @@ from google.protobuf.message import DecodeError, Message
 from services.scheduler.auth.gate import HEADER, Gate
 from services.scheduler.auth.identity import ANYONE, Identity
 from services.scheduler.dispatch.streams import Terms, WorkerStream
-from services.scheduler.edge.access import ACCESS
+from services.scheduler.edge.access import ACCESS, MAKES_HUB
 from services.scheduler.edge.faults import code_of
 from services.scheduler.edge.methods import (
+    CHECKS,
     TOKEN_FIELDS,
     USE_CASES,
     WAITING,
@@ -170,10 +171,15 @@ class TaskHubService:
             name, _ = self._methods.get(call.method, ("unknown", None))
             self._refuse(name, AuthenticationAwayError(), call)
 
-    def _hub_of(self, call: ServerCall, identity: Identity) -> OpenHub:
-        """The hub of a call. To make a dynamic one is to change something, and no reader does."""
-        find = self._hubs.find if identity.may_change else self._hubs.existing
-        return find(_task_hub_of(call))
+    def _hub_of(self, name: str, call: ServerCall, identity: Identity, request: Message) -> OpenHub:
+        """The hub of a call, a dynamic one only for what it could take."""
+        task_hub = _task_hub_of(call)
+        if not _may_make_hub(name, identity):
+            return self._hubs.existing(task_hub)
+        if name in CHECKS and not self._hubs.is_open(task_hub):
+            self._hubs.check_findable(task_hub)
+            CHECKS[name](request)
+        return self._hubs.find(task_hub)
 
     # What is done at once
 
@@ -187,7 +193,7 @@ class TaskHubService:
     ) -> None:
         try:
             request = self._decoded(name, request_type, call)
-            hub = self._hub_of(call, identity)
+            hub = self._hub_of(name, call, identity, request)
             with self._hubs.failing():
                 response = use_case(hub, request)
         except CallError as error:
@@ -234,7 +240,7 @@ class TaskHubService:
                 hubs=self._hubs,
                 task_hub=_task_hub_of(call),
                 request=self._decoded(name, request_type, call),
-                may_make_hub=identity.may_change,
+                may_make_hub=_may_make_hub(name, identity),
             )
             with self._hubs.failing():
                 response = await answer(asked)
@@ -249,8 +255,10 @@ class TaskHubService:
             raise TypeError(request)
         if self._hubs.stopping:
             raise StoppingError
-        desk = self._hub_of(call, identity).desk
+        # What cannot be served makes no hub; what there is not is told of first.
+        self._hubs.check_findable(_task_hub_of(call))
         terms = Terms.of(request, _metadata_of(call, "workerid"))
+        desk = self._hub_of("GetWorkItems", call, identity, request).desk
         desk.check_room()
         # A worker takes its stream for open only then.
         call.open()
@@ -275,7 +283,7 @@ class TaskHubService:
         request = self._decoded(name, pb.StreamInstanceHistoryRequest, call)
         if not isinstance(request, pb.StreamInstanceHistoryRequest):
             raise TypeError(request)
-        hub = self._hub_of(call, identity)
+        hub = self._hub_of(name, call, identity, request)
         bound = self._hubs.bounds.history_readers_max
         if self._history_readers >= bound:
             raise OverloadError("Too many histories are being read", "history_readers_max", bound)
@@ -310,7 +318,7 @@ class TaskHubService:
             field = TOKEN_FIELDS.get(name)
             token = None if field is None else text_field(call.message, field)
             if token:
-                hub = self._hubs.find(_task_hub_of(call))
+                hub = self._hubs.existing(_task_hub_of(call))
                 hub.desk.unreadable(token, f"The answer cannot be read: {error}")
             raise BadRequestError(f"The {name} request cannot be read: {error}") from error
 
@@ -350,6 +358,11 @@ def _objection(found: Identity | CallError, name: str, call: ServerCall) -> Call
     except CallError as error:
         return error
     return None
+
+
+def _may_make_hub(name: str, identity: Identity) -> bool:
+    """To make a dynamic task hub is to change something, and no reader does."""
+    return identity.may_change and name in MAKES_HUB
 
 
 def _task_hub_of(call: ServerCall) -> str:

@@ -12,12 +12,28 @@ from services.scheduler.errors import BadRequestError, InstanceExistsError
 _ACTIVE: Final = frozenset({Status.PENDING, Status.RUNNING, Status.SUSPENDED})
 
 
-def started_by(request: pb.CreateInstanceRequest, execution_id: str) -> pb.ExecutionStartedEvent:
-    """The first event of what a client starts; raises `BadRequestError` for what cannot start."""
-    limits.check_instance_id(request.instanceId)
+def check_start(request: pb.CreateInstanceRequest) -> None:
+    """Raises `BadRequestError` for what cannot start in any task hub; an id may be missing yet."""
+    if request.instanceId:
+        limits.check_instance_id(request.instanceId)
+    _check(request)
+    replaceable_statuses(
+        request.orchestrationIdReusePolicy
+        if request.HasField("orchestrationIdReusePolicy")
+        else None
+    )
+
+
+def _check(request: pb.CreateInstanceRequest) -> None:
     limits.check_name("Orchestration", request.name)
     limits.check_payload(f"the input of orchestration {request.name!r}", request.input.value)
     limits.check_labels(request.version.value, request.tags)
+
+
+def started_by(request: pb.CreateInstanceRequest, execution_id: str) -> pb.ExecutionStartedEvent:
+    """The first event of what a client starts; raises `BadRequestError` for what cannot start."""
+    limits.check_instance_id(request.instanceId)
+    _check(request)
     started = pb.ExecutionStartedEvent(
         name=request.name,
         orchestrationInstance=pb.OrchestrationInstance(

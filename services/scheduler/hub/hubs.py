@@ -79,6 +79,10 @@ class TaskHubs:
         """Whether no new work is taken."""
         return self._stopping
 
+    def is_open(self, name: str) -> bool:
+        """Whether there is such a hub."""
+        return name in self._open
+
     def existing(self, name: str) -> OpenHub:
         """The hub of a call that makes none; raises `TaskHubNotFoundError`."""
         hub = self._open.get(name)

@@ -175,6 +175,49 @@ async def test_a_reader_makes_no_dynamic_hub(tmp_path: Path) -> None:
         assert (await test.call("Hello", EVERYWHERE, "fresh", b""))[0] is grpc.StatusCode.OK
 
 
+def refused_calls() -> dict[str, bytes]:
+    """What is refused in an empty task hub, whatever its contents could be."""
+    policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_RUNNING])
+    asked = pb.InstanceQuery(runtimeStatus=[99])
+    return {name: pb.GetInstanceRequest(instanceId="a").SerializeToString() for name in ACCESS} | {
+        "GetWorkItems": pb.GetWorkItemsRequest(
+            maxConcurrentActivityWorkItems=-1
+        ).SerializeToString(),
+        "SignalEntity": pb.SignalEntityRequest(instanceId="no entity").SerializeToString(),
+        "StartInstance": pb.CreateInstanceRequest(
+            name="main", orchestrationIdReusePolicy=policy
+        ).SerializeToString(),
+        "QueryInstances": pb.QueryInstancesRequest(query=asked).SerializeToString(),
+        "ListInstanceIds": pb.ListInstanceIdsRequest(runtimeStatus=[99]).SerializeToString(),
+    }
+
+
+@on_a_loop
+async def test_a_refused_call_makes_no_dynamic_hub(tmp_path: Path) -> None:
+    token = "completionToken"  # noqa: S105 - the name of a field
+    field = pb.ActivityResponse.DESCRIPTOR.fields_by_name[token].number
+    unreadable = bytes([field << 3 | 2, 1, ord("t")]) + UNREADABLE
+    async with scheduler(tmp_path, dynamic=True) as test:
+        # Who waits for an instance of a hub that is to come is not refused.
+        waits = ("WaitForInstanceStart", "WaitForInstanceCompletion")
+        calls = [call for call in refused_calls().items() if call[0] not in waits]
+        calls += [(name, unreadable) for name in ACCESS]
+        calls += [
+            ("StartInstance", pb.CreateInstanceRequest(instanceId="a").SerializeToString()),
+            ("StartInstance", b""),
+        ]
+        served_ones = set()
+        for number, (name, message) in enumerate(calls):
+            hub = f"fresh-{number}"
+            code, text = await test.call(name, EVERYWHERE, hub, message)
+            made = [hub.name for hub in test.hubs.opened]
+            if code is grpc.StatusCode.OK:
+                served_ones.add(name)
+            else:
+                assert hub not in made, (name, code, text)
+        assert served_ones == {"Hello", "GetInstance", "GetEntity", "CreateTaskHub"}
+
+
 @on_a_loop
 async def test_calls_that_are_open_end_when_their_token_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
