@@ -178,7 +178,7 @@ async def test_a_reader_makes_no_dynamic_hub(tmp_path: Path) -> None:
 def refused_calls() -> dict[str, bytes]:
     """What is refused in an empty task hub, whatever its contents could be."""
     policy = pb.OrchestrationIdReusePolicy(replaceableStatus=[pb.ORCHESTRATION_STATUS_RUNNING])
-    asked = pb.InstanceQuery(runtimeStatus=[99])
+    asked = pb.InstanceQuery(maxInstanceCount=-1)
     return {name: pb.GetInstanceRequest(instanceId="a").SerializeToString() for name in ACCESS} | {
         "GetWorkItems": pb.GetWorkItemsRequest(
             maxConcurrentActivityWorkItems=-1
@@ -188,7 +188,7 @@ def refused_calls() -> dict[str, bytes]:
             name="main", orchestrationIdReusePolicy=policy
         ).SerializeToString(),
         "QueryInstances": pb.QueryInstancesRequest(query=asked).SerializeToString(),
-        "ListInstanceIds": pb.ListInstanceIdsRequest(runtimeStatus=[99]).SerializeToString(),
+        "ListInstanceIds": pb.ListInstanceIdsRequest(pageSize=-1).SerializeToString(),
     }
 
 
