@@ -27,6 +27,7 @@ _BYTES_MIN: Final[Mapping[str, int]] = {
     "disk_free_bytes_min": 0,
     "inbox_bytes_max": 2 * 1024 * 1024,
     "message_bytes_max": 4 * 1024 * 1024,
+    "work_item_bytes_max": 4 * 1024 * 1024,
 }
 
 

@@ -115,7 +115,8 @@ def test_every_bound_has_a_setting_of_its_own_and_stands_in_the_operators_page()
 
 
 def test_a_bound_of_nothing_is_no_bound() -> None:
-    bad = {"SCHEDULER_WORKERS_MAX": "0", "SCHEDULER_MESSAGE_BYTES_MAX": "1000"}
+    bytes_max = ("MESSAGE_BYTES_MAX", "WORK_ITEM_BYTES_MAX", "CALL_BYTES_MAX", "INBOX_BYTES_MAX")
+    bad = {"SCHEDULER_WORKERS_MAX": "0"} | {f"SCHEDULER_{name}": "1000" for name in bytes_max}
     with pytest.raises(SettingsError) as refused:
         SchedulerSettings.read(Environment(bad))
     assert {problem.name for problem in refused.value.problems} == set(bad)

@@ -241,7 +241,8 @@ class Dispatcher:
 
     def _share(self) -> None:
         """No worker may hold what others are to be given."""
-        share = self._bounds.work_item_bytes_max // max(len(self._streams), 1)
+        # One item is always given, however many there are.
+        share = max(1, self._bounds.work_item_bytes_max // max(len(self._streams), 1))
         for stream in self._streams:
             stream.remembered_max = share
 

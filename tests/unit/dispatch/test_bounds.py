@@ -66,7 +66,11 @@ async def test_what_is_remembered_of_turns_is_bounded_and_shared() -> None:
     hub.dispatcher.complete(token_of(worker, 1))
     hub.dispatcher.pump()
     assert held(worker) == [3, 4, 2]
-    # A share is less than one item here, and one is always given.
-    assert worker.remembered_max == 1
-    second = hub.connect()
-    assert (worker.remembered_max, second.remembered_max) == (0, 0)
+
+
+@on_a_loop
+async def test_more_workers_than_bytes_are_given_a_turn_each() -> None:
+    hub = recorder(Bounds(work_item_bytes_max=1))
+    workers = [hub.connect() for _ in range(3)]
+    hub.offer(*(turn(seq) for seq in range(1, 5)))
+    assert sorted(len(held(worker)) for worker in workers) == [1, 1, 1]
