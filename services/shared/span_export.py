@@ -30,6 +30,8 @@ _EXPORT_SECONDS: Final = 5
 _CLOSE_SECONDS: Final = 3.0
 _REASON_CHARS_MAX: Final = 200
 _HTTP_PATH: Final = "/v1/traces"
+# What reads headers quotes those that it cannot read, and a header is a password as a rule.
+_READS_HEADERS: Final = "opentelemetry.util.re"
 
 
 class SpanExport:
@@ -94,6 +96,12 @@ class _Problems(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tells of a problem, unless one has been told."""
+        if record.name == _READS_HEADERS:
+            self._warn(
+                "a header of OTEL_EXPORTER_OTLP_HEADERS or OTEL_EXPORTER_OTLP_TRACES_HEADERS is"
+                " left out: they are name=value, separated by commas"
+            )
+            return
         self.lasting = True
         self.tell(record.getMessage())
         self.settled.set()
