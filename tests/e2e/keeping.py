@@ -116,8 +116,8 @@ def hubs_of(data: Path) -> list[str]:
 
 
 def left_in(folder: Path) -> set[str]:
-    """What is in a folder, but for what SQLite notes beside a file that it reads."""
-    return {path.name for path in folder.iterdir() if not path.name.endswith(("-shm", "-wal"))}
+    """What is in a folder."""
+    return {path.name for path in folder.iterdir()}
 
 
 def refused(keeper: Keeper, *arguments: object) -> str:

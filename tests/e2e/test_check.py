@@ -16,11 +16,9 @@ ALL_WELL = f"default: {INSTANCES} instances, 1 entity, 1 payload, schema 3\n"
 
 
 def holdings(data: Path) -> dict[str, bytes]:
-    """What every file holds; SQLite's own notes beside a file are left out."""
+    """What every file holds."""
     return {
-        str(path.relative_to(data)): path.read_bytes()
-        for path in data.rglob("*")
-        if path.is_file() and not path.name.endswith(("-shm", "-wal"))
+        str(path.relative_to(data)): path.read_bytes() for path in data.rglob("*") if path.is_file()
     }
 
 

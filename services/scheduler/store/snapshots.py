@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -40,9 +40,7 @@ def snapshot(file: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]
         raise DataDirectoryError(f"cannot use {file}: it is empty")
     is_frozen = bool(os.statvfs(file).f_flag & os.ST_RDONLY)
     how = "immutable=1" if alone or (is_frozen and not _has_log(file)) else "mode=ro"
-    uri = f"file:{quote(str(file.absolute()))}?{how}"
-    opened = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
-    with closing(opened) as connection:
+    with _as_it_was(file) if how == "mode=ro" else nullcontext(), _open(file, how) as connection:
         teach(connection)
         connection.execute("BEGIN")
         try:
@@ -56,6 +54,25 @@ def snapshot(file: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise DataDirectoryError(f"cannot use {file}: it is not a task hub's file")
         yield connection
+
+
+def _open(file: Path, how: str) -> "closing[sqlite3.Connection]":
+    uri = f"file:{quote(str(file.absolute()))}?{how}"
+    return closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS))
+
+
+@contextmanager
+def _as_it_was(file: Path) -> Iterator[None]:
+    """Leaves no log and no note beside a file that had none; a reader cannot take them back."""
+    had_none = not any(Path(f"{file}{beside}").exists() for beside in ("-wal", "-shm"))
+    try:
+        yield
+    finally:
+        if had_none and not _has_log(file):
+            # The last one who may write removes them: SQLite knows whether that is us. Where we may
+            # not, they stay, and harm nobody.
+            with suppress(sqlite3.Error), _open(file, "mode=rw") as connection:
+                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def _has_log(file: Path) -> bool:
