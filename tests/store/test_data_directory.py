@@ -56,6 +56,17 @@ def test_a_folder_that_was_made_for_it_becomes_its_owners_alone(tmp_path: Path) 
     assert path.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_folder_that_an_earlier_version_left_open_is_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    DataDirectory(tmp_path).release()
+    (tmp_path / "default.db").touch()
+    tmp_path.chmod(0o755)
+    DataDirectory(tmp_path).release()
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert caplog.messages == []
+
+
 def test_a_folder_with_something_in_it_stays_as_it_is_and_somebody_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,6 +37,7 @@ _APPLICATION_AT: Final = 68
 WAL_BYTES_KEPT: Final = 7 * 1024 * 1024
 _CACHE_KIB: Final = 16 * 1024
 _BUSY_MS: Final = 5_000
+_LOCK: Final = "scheduler.lock"
 _IDENTITY: Final = re.compile(r"[0-9a-f]{32}")
 _OTHER_TABLES: Final = "its tables are not those of a task hub"
 # What a migration from a version does beside its statements, in the same transaction.
@@ -101,7 +102,7 @@ def _take(path: Path) -> IO[bytes]:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(path)
-        lock = (path / "scheduler.lock").open("ab")
+        lock = (path / _LOCK).open("ab")
     except OSError as error:
         raise _unusable(path, error) from error
     try:
@@ -116,11 +117,13 @@ def _take(path: Path) -> IO[bytes]:
 
 
 def _close_to_others(path: Path) -> None:
-    """A folder that somebody has made for us becomes ours alone; in any other we change nothing."""
+    """A folder made for us, or that we have used, becomes ours alone; no other one is changed."""
     found = path.stat()
     if not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return
-    if found.st_uid == os.geteuid() and not any(path.iterdir()):
+    # Earlier versions, and the volumes of their images, left it open.
+    is_for_us = (path / _LOCK).exists() or not any(path.iterdir())
+    if found.st_uid == os.geteuid() and is_for_us:
         path.chmod(0o700)
     else:
         log.warning("the data directory %s is open to others: chmod 700 it", path)
