@@ -1,6 +1,7 @@
 """The profiles `tracing` and `metrics`, as compose resolves them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,22 @@ def test_prometheus_asks_the_ports_on_which_the_services_serve_their_metrics() -
     assert services["worker"]["environment"]["WORKER_METRICS_PORT"] == str(workers["port"])
     # Prometheus reaches it inside the network, and nobody from outside.
     assert "ports" not in services["worker"]
+
+
+def test_prometheus_has_what_it_takes_to_ask_a_scheduler_with_tls_and_tokens() -> None:
+    text = (PROMETHEUS / "prometheus.yaml").read_text()
+    taken_in = re.sub(r"^( +)# (?=[a-z_]+: )", r"\1", text, flags=re.MULTILINE)
+    [job] = [
+        job for job in yaml.safe_load(taken_in)["scrape_configs"] if job["job_name"] == "scheduler"
+    ]
+    assert job["scheme"] == "https"
+    # Where docs/operations.md has them, for a certificate that names the host that is asked.
+    page = (ROOT / "docs" / "operations.md").read_text()
+    assert f"ENDPOINT_CA={job['tls_config']['ca_file']}\n" in page
+    assert f"ENDPOINT_TOKEN_FILE={job['authorization']['credentials_file']}\n" in page
+    assert "names the host `scheduler`" in page
+    assert job["static_configs"] == [{"targets": ["scheduler:8081"]}]
+    assert "prometheus/prometheus.yaml" in page
 
 
 def test_grafana_asks_the_services_of_the_profiles() -> None:
