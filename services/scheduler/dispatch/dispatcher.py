@@ -47,7 +47,7 @@ class Dispatcher:
         self._bounds = bounds
         self._source: Source = NoSource()
         self._run_id = run_id
-        self._shelves = Shelves()
+        self.shelves = Shelves()
         self._streams: list[WorkerStream] = []
         self._suspects = Suspects(self._pump_when_durable)
         self._leases: dict[str, Lease] = {}
@@ -80,8 +80,8 @@ class Dispatcher:
         key = work.key
         if key in self._leased or key in self._asleep:
             return
-        if key in self._shelves:
-            self._shelves.rename(work)
+        if key in self.shelves:
+            self.shelves.rename(work)
             return
         if key in self._suspects:
             return
@@ -104,7 +104,7 @@ class Dispatcher:
     def withdraw(self, kind: Kind, seq: int) -> None:
         """Work that is no more. Who has it may answer; nobody will listen."""
         key = (kind, seq)
-        self._shelves.withdraw(key)
+        self.shelves.withdraw(key)
         self._leased.pop(key, None)
         self._abandoned.pop(key, None)
         self._unreadable.pop(key, None)
@@ -121,7 +121,7 @@ class Dispatcher:
         if work.deliveries >= SUSPECT_DELIVERIES:
             self._suspects.put(work, order)
         else:
-            self._shelves.put(work, order)
+            self.shelves.put(work, order)
 
     # Leases
 
@@ -224,7 +224,7 @@ class Dispatcher:
             stream.close()
         self._streams.append(stream)
         self._share()
-        self._shelves.look_again()
+        self.shelves.look_again()
         return stream
 
     def disconnect(self, stream: WorkerStream) -> None:
@@ -308,7 +308,7 @@ class Dispatcher:
 
     def waiting(self) -> dict[Kind, int]:
         """How much work is ready or asleep, by kind."""
-        counts = self._shelves.count()
+        counts = self.shelves.count()
         for kind, _seq in (*self._asleep, *(work.key for work in self._suspects)):
             counts[kind] += 1
         return counts
@@ -316,12 +316,12 @@ class Dispatcher:
     def ages(self) -> dict[Kind, float]:
         """How long the oldest ready work has waited, in seconds, by kind; 0 where none waits."""
         now = asyncio.get_running_loop().time()
-        orders = {kind: self._shelves.longest_ready(kind) % (1 << _RANK_BITS) for kind in Kind}
+        orders = {kind: self.shelves.longest_ready(kind) % (1 << _RANK_BITS) for kind in Kind}
         return {kind: self._ages.age(order, now) for kind, order in orders.items()}
 
     def waiting_names(self) -> dict[tuple[Kind, str, str | None], int]:
         """How much work is ready or asleep, by kind, name and version."""
-        counts = self._shelves.names()
+        counts = self.shelves.names()
         asleep = (work for _handle, work in self._asleep.values())
         for work in (*asleep, *self._suspects):
             counts[work.kind, work.name, work.version] += 1
@@ -357,7 +357,7 @@ class Dispatcher:
 
     def _pump_kind(self, kind: Kind) -> None:
         taking = [s for s in self._streams if s.reserved_for is None and s.room(kind) > 0]
-        shelves = self._shelves
+        shelves = self.shelves
         passed = []
         try:
             while taking and (shelf := shelves.next(kind)) is not None:

@@ -47,6 +47,10 @@ class Shelves:
     def __contains__(self, key: tuple[Kind, int]) -> bool:
         return key[1] in self._ready[key[0]]
 
+    def ready(self, kind: Kind) -> int:
+        """How much waits of one kind."""
+        return len(self._ready[kind])
+
     def count(self) -> dict[Kind, int]:
         """How much waits, by kind."""
         return {

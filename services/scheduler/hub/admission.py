@@ -56,6 +56,13 @@ class _Queues:
         known.number += 1
         known.size += size
 
+    def note(self, key: int, size: int) -> None:
+        """One more that nobody refuses."""
+        known = self._known.get(key)
+        if known is not None:
+            known.number += 1
+            known.size += size
+
 
 class Admission:
     """What one hub still takes in. Every method raises `OverloadError` when it is too much."""
@@ -68,9 +75,20 @@ class Admission:
         self._operations = _Queues(backlogs.queue)
         self._delayed = _Queues(backlogs.delayed)
 
+    def check_disk(self) -> None:
+        """Whatever it is, it would be written."""
+        lacks = self._disk.lacks()
+        if lacks:
+            bound = self._bounds.disk_free_bytes_min
+            raise OverloadError(
+                f"The disk is nearly full, {lacks:,} bytes more must be free",
+                "disk_free_bytes_min",
+                bound,
+            )
+
     def start(self) -> None:
         """One more orchestration."""
-        self._check_disk()
+        self.check_disk()
         bound = self._bounds.pending_max
         if self._backlogs.pending() >= bound:
             raise OverloadError(
@@ -79,17 +97,32 @@ class Admission:
 
     def event(self, seq: int, size: int) -> None:
         """One more event of so many bytes for an instance."""
-        self._check_disk()
+        self.check_disk()
         self._inboxes.add(seq, size, self._full_inbox)
+
+    def resumption(self, seq: int, size: int) -> None:
+        """An instance goes on: this makes room, and comes once for each time of suspending."""
+        self._inboxes.note(seq, size)
 
     def operation(self, seq: int, size: int) -> None:
         """One more operation of so many bytes for an entity."""
-        self._check_disk()
+        self.check_disk()
         self._operations.add(seq, size, self._full_inbox)
+
+    def entity(self, waiting: int) -> None:
+        """One more entity that waits for its turn, beside so many."""
+        self.check_disk()
+        bound = self._bounds.pending_max
+        if waiting >= bound:
+            raise OverloadError(
+                "Too many entities of this task hub have operations that have not begun",
+                "pending_max",
+                bound,
+            )
 
     def delayed_signal(self, size: int) -> None:
         """One more signal that is not due yet."""
-        self._check_disk()
+        self.check_disk()
         self._delayed.add(0, size, self._full_of_signals)
 
     def _full_inbox(self, number: int, size: int) -> OverloadError | None:
@@ -108,13 +141,3 @@ class Admission:
             return None
         text = "Too many signals of this task hub are not due yet"
         return OverloadError(text, "delayed_signals_max", bound)
-
-    def _check_disk(self) -> None:
-        lacks = self._disk.lacks()
-        if lacks:
-            bound = self._bounds.disk_free_bytes_min
-            raise OverloadError(
-                f"The disk is nearly full, {lacks:,} bytes more must be free",
-                "disk_free_bytes_min",
-                bound,
-            )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from services.scheduler.dispatch.items import Kind
 from services.scheduler.engine import events, limits
 from services.scheduler.engine.effects import SendOperation
 from services.scheduler.engine.protos import StringValue, pb
@@ -125,19 +126,23 @@ class Hub:
         return pb.RaiseEventResponse()
 
     def suspend(self, request: pb.SuspendRequest) -> pb.SuspendResponse:
-        """No turns from now on; raises `InstanceNotFoundError`."""
+        """No turns from now on; raises `InstanceNotFoundError`, `OverloadError`."""
         reason = _checked(request.reason if request.HasField("reason") else None)
+        row = self._existing(request.instanceId)
+        now = self._parts.now()
+        event = events.execution_suspended(now, reason)
+        suspends = RECEPTION[row.status, Message.SUSPEND] is Reception.SUSPENDS
+        if suspends:
+            self._parts.admission.event(row.seq, event.ByteSize())
         with self._parts.commits.use_case():
-            row = self._existing(request.instanceId)
-            if RECEPTION[row.status, Message.SUSPEND] is Reception.SUSPENDS:
-                now = self._parts.now()
-                self._store.add_message(row.seq, events.execution_suspended(now, reason))
+            if suspends:
+                self._store.add_message(row.seq, event)
                 self._store.save_status(row.seq, Status.SUSPENDED, now)
                 self._router.tell(row.instance_id)
         return pb.SuspendResponse()
 
     def resume(self, request: pb.ResumeRequest) -> pb.ResumeResponse:
-        """Turns again; raises `InstanceNotFoundError`."""
+        """Turns again; raises `InstanceNotFoundError`. Never refused for want of room."""
         reason = _checked(request.reason if request.HasField("reason") else None)
         with self._parts.commits.use_case():
             row = self._existing(request.instanceId)
@@ -145,7 +150,9 @@ class Hub:
                 now = self._parts.now()
                 began = self._parts.executions.load(row.seq).turn > 0
                 status = Status.RUNNING if began else Status.PENDING
-                self._store.add_message(row.seq, events.execution_resumed(now, reason))
+                event = events.execution_resumed(now, reason)
+                self._parts.admission.resumption(row.seq, event.ByteSize())
+                self._store.add_message(row.seq, event)
                 self._store.save_status(row.seq, status, now)
                 self._parts.offer_turn(replace(row, status=status))
                 self._router.tell(row.instance_id)
@@ -292,8 +299,12 @@ class Hub:
             self._parts.admission.delayed_signal(size)
             return
         row = self._parts.entities.find_entity(entity_id)
-        # One that is not known has no queue, and key 0 is no row's.
-        self._parts.admission.operation(0 if row is None else row.seq, size)
+        shelves = self._parts.dispatcher.shelves
+        if row is None or (Kind.ENTITY, row.seq) not in shelves:
+            # What it is offered with stays in memory until a worker has room for it.
+            self._parts.admission.entity(shelves.ready(Kind.ENTITY))
+        if row is not None:
+            self._parts.admission.operation(row.seq, size)
 
     def get_entity(self, request: pb.GetEntityRequest) -> pb.GetEntityResponse:
         """An entity's state; one that has none does not exist, whatever waits for it."""

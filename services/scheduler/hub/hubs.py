@@ -131,8 +131,13 @@ class TaskHubs:
             raise
 
     def create(self, name: str, *, anew: bool) -> None:
-        """Makes sure that a hub exists; `anew` sets aside what it holds."""
+        """Makes sure that a hub exists; `anew` sets aside what it holds.
+
+        Raises `TaskHubNotFoundError`, `WrongStateError` and `OverloadError`.
+        """
         if anew and name in self._open:
+            # What is set aside stays on the disk.
+            self._open[name].admission.check_disk()
             self.delete(name)
         self.find(name)
 

@@ -72,6 +72,7 @@ class OpenHub:
         self._alarm, self._pacing = Alarm(now, self._ring), Pacing(self._wake)
         self.waiters = Waiters(bounds.waiters_max)
         self.journal = Journal(name)
+        self.admission = _admission(self._connection, file, bounds)
         parts = Parts(
             store=store,
             entities=EntityStore(self._connection, store.next_seq, store.references),
@@ -79,7 +80,7 @@ class OpenHub:
             dispatcher=self.dispatcher,
             executions=executions,
             waiters=self.waiters,
-            admission=_admission(self._connection, file, bounds),
+            admission=self.admission,
             pacing=self._pacing,
             journal=self.journal,
             alarm=self._alarm,

@@ -9,6 +9,7 @@ import pytest
 
 from services.scheduler.bounds import Bounds
 from services.scheduler.clock import system_now
+from services.scheduler.dispatch.items import Kind
 from services.scheduler.engine.events import stamp
 from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.errors import OverloadError
@@ -51,6 +52,10 @@ def signal(entity_id: str, size: int = 1, ahead: timedelta | None = None) -> pb.
 
 def exists(hub: OpenHub, instance_id: str) -> bool:
     return hub.hub.get(pb.GetInstanceRequest(instanceId=instance_id)).exists
+
+
+def set_aside(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if "deleted" in path.name]
 
 
 @pytest.mark.parametrize("ahead", [None, timedelta(days=1)], ids=["now", "later"])
@@ -148,6 +153,42 @@ async def test_an_entitys_queue_is_bounded_and_signals_that_are_not_due(tmp_path
 
 
 @on_a_loop
+async def test_entities_that_wait_for_their_first_operation_are_bounded(tmp_path: Path) -> None:
+    async with hub_with(tmp_path, Bounds(pending_max=2)) as hub:
+        for name in ("a", "b"):
+            hub.hub.signal_entity(signal(f"@counter@{name}"))
+        await hub.hub.durable()
+        with pytest.raises(OverloadError, match=r"entities .* is 2 \(SCHEDULER_PENDING_MAX\)"):
+            hub.hub.signal_entity(signal("@counter@c"))
+        assert hub.dispatcher.shelves.ready(Kind.ENTITY) == 2
+        # Those that wait already take more.
+        hub.hub.signal_entity(signal("@counter@a"))
+        worker = Worker(hub)
+        await hub.hub.durable()
+        for _ in range(2):
+            token = (await worker.item()).completionToken
+            hub.desk.abandon(token)
+        await hub.hub.durable()
+        hub.hub.signal_entity(signal("@counter@c"))
+
+
+@on_a_loop
+async def test_who_suspends_again_and_again_fills_an_inbox(tmp_path: Path) -> None:
+    async with hub_with(tmp_path, Bounds(inbox_max=4)) as hub:
+        hub.hub.start(starting("a"))
+        hub.hub.suspend(pb.SuspendRequest(instanceId="a"))
+        hub.hub.resume(pb.ResumeRequest(instanceId="a"))
+        hub.hub.suspend(pb.SuspendRequest(instanceId="a"))
+        # What changes nothing is not refused, and only this makes room again.
+        hub.hub.suspend(pb.SuspendRequest(instanceId="a"))
+        hub.hub.resume(pb.ResumeRequest(instanceId="a"))
+        with pytest.raises(OverloadError, match=r"the bound is 4 \(SCHEDULER_INBOX_MAX\)"):
+            hub.hub.suspend(pb.SuspendRequest(instanceId="a"))
+        found = hub.hub.get(pb.GetInstanceRequest(instanceId="a")).orchestrationState
+        assert found.orchestrationStatus == pb.ORCHESTRATION_STATUS_PENDING
+
+
+@on_a_loop
 async def test_clients_that_wait_are_bounded(tmp_path: Path) -> None:
     async with hub_with(tmp_path, Bounds(waiters_max=0)) as hub:
         hub.hub.start(starting("a"))
@@ -162,7 +203,8 @@ async def test_what_would_fill_the_disk_is_refused_and_what_makes_room_is_not(
     tmp_path: Path,
 ) -> None:
     async with hub_with(tmp_path, Bounds(disk_free_bytes_min=2**60)) as hub:
-        hub.hub.start(starting("a"))
+        for name in ("a", "runs"):
+            hub.hub.start(starting(name))
         await hub.in_steps(hub.hub.terminate(pb.TerminateRequest(instanceId="a")))
         with pytest.MonkeyPatch.context() as patch:
             # A disk of which all is to stay free.
@@ -171,6 +213,8 @@ async def test_what_would_fill_the_disk_is_refused_and_what_makes_room_is_not(
             patch.setattr(backlogs, "_SHARE_KEPT", 1.0)
             for refused in (
                 lambda: hub.hub.start(starting("b")),
+                lambda: hub.hub.raise_event(raised("runs")),
+                lambda: hub.hub.suspend(pb.SuspendRequest(instanceId="runs")),
                 lambda: hub.hub.signal_entity(signal("@counter@a")),
                 lambda: hub.hub.signal_entity(signal("@counter@a", ahead=timedelta(days=1))),
             ):
@@ -200,6 +244,28 @@ async def test_task_hubs_that_anybody_may_make_are_bounded_and_named_ones_are_no
     assert not (tmp_path / "fourth.db").exists()
     hubs.delete("third")
     hubs.find("fourth")
+    hubs.close()
+    assert failures == []
+
+
+@on_a_loop
+async def test_a_task_hub_is_not_set_aside_again_and_again_on_a_full_disk(tmp_path: Path) -> None:
+    failures: list[BaseException] = []
+    bounds = Bounds(disk_free_bytes_min=2**60)
+    hubs = TaskHubs(
+        DataDirectory(tmp_path), [], dynamic=True, on_failure=failures.append, bounds=bounds
+    )
+    hubs.create("fresh", anew=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlogs, "_LOOK_SECONDS", -1.0)
+        patch.setattr(backlogs, "_SHARE_KEPT", 1.0)
+        hubs.create("fresh", anew=False)
+        with pytest.raises(OverloadError, match="SCHEDULER_DISK_FREE_BYTES_MIN"):
+            hubs.create("fresh", anew=True)
+        assert not set_aside(tmp_path)
+        patch.setattr(backlogs, "_SHARE_KEPT", 0.0)
+        hubs.create("fresh", anew=True)
+        assert set_aside(tmp_path)
     hubs.close()
     assert failures == []
 
