@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 # A request that is not whole after this time never will be.
 REQUEST_SECONDS: Final = 30.0
+# Nor will a reply be read that has not been after this.
+READING_SECONDS: Final = 30.0
+# Smaller ones are not looked after: as many as there may be calls are little.
+_SMALL_REPLY_BYTES: Final = 1024
+# Of the bytes, one connection may have three of four: the largest message, and others beside it.
+_OWN_PARTS, _PARTS = 3, 4
 _FOR_ANSWERS: Final = 2
 # Requests of one connection that are read at once: gRPC holds all of each, and nobody counts that.
 # Of the others it holds what comes without being asked for (`app.py`).
@@ -30,6 +36,7 @@ class _Connection:
     """The calls of one client that are not closed."""
 
     calls: int = 0
+    size: int = 0
     receiving: int = 0
     # Those that do not read their requests yet, the oldest first; made for the first one.
     waiting: "deque[ServerCall] | None" = None
@@ -60,6 +67,8 @@ class Intake:
     _connections: dict[bytes, _Connection] = field(default_factory=dict)
     # Whose request is not there yet, and since when: the oldest first.
     _arriving: dict["ServerCall", float] = field(default_factory=dict)
+    # The same of those whose reply has not left.
+    _leaving: dict["ServerCall", float] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -83,7 +92,7 @@ class Intake:
             own = self._connections.get(connection)
             if own is None:
                 own = self._connections[connection] = _Connection()
-            self._check(own.calls, times)
+            self._check(own, times)
             self._calls += 1
             own.calls += 1
             self._arriving[call] = time.monotonic()
@@ -96,9 +105,9 @@ class Intake:
                 own.waiting.append(call)
         return Share(own, times, begins)
 
-    def _check(self, own: int, times: int) -> None:
+    def _check(self, own: _Connection, times: int) -> None:
         bounds = self.bounds
-        if own >= bounds.connection_calls_max * times:
+        if own.calls >= bounds.connection_calls_max * times:
             raise OverloadError(
                 "Too many calls of this connection are not answered yet",
                 "connection_calls_max",
@@ -107,12 +116,16 @@ class Intake:
         if self._calls >= bounds.calls_max * times:
             text = "Too many calls are not answered yet"
             raise OverloadError(text, "calls_max", bounds.calls_max)
-        if self._bytes >= bounds.call_bytes_max * times:
-            raise self._too_many_bytes()
+        self._check_bytes(own.size + 1, self._bytes + 1, times)
 
-    def _too_many_bytes(self) -> OverloadError:
-        text = "The calls that are not answered yet hold too many bytes"
-        return OverloadError(text, "call_bytes_max", self.bounds.call_bytes_max)
+    def _check_bytes(self, own: int, total: int, times: int) -> None:
+        bound = self.bounds.call_bytes_max
+        if total > bound * times:
+            text = "The calls that are not answered yet hold too many bytes"
+            raise OverloadError(text, "call_bytes_max", bound)
+        if own * _PARTS > bound * times * _OWN_PARTS:
+            text = "The calls of this connection hold too many bytes, more than three of four"
+            raise OverloadError(text, "call_bytes_max", bound)
 
     def arrived(self, call: "ServerCall", share: Share, size: int) -> bool:
         """Its request of so many bytes is there, or never will be: another one may begin.
@@ -127,17 +140,31 @@ class Intake:
                 following = own.waiting.popleft()
             else:
                 own.receiving -= 1
-            held = self._bytes
-            # One is always taken, whatever it has.
-            has_room = not held or held + size <= self.bounds.call_bytes_max * share.times
-            if is_wanted and has_room:
-                self._bytes += size
-                share.size = size
+            error = self._no_room(share, size) if is_wanted else None
+            if is_wanted and error is None:
+                self._hold(share, size)
         if following is not None:
             following.begin()
-        if is_wanted and not has_room:
-            raise self._too_many_bytes()
+        if error is not None:
+            raise error
         return is_wanted
+
+    def _no_room(self, share: Share, size: int) -> OverloadError | None:
+        """Why a call must not hold so many bytes more. One always may, whatever it has."""
+        connection, total = share.connection.size, self._bytes
+        try:
+            if total > share.size:
+                # Of a connection, too.
+                own = connection + size if connection > share.size else 0
+                self._check_bytes(own, total + size, share.times)
+        except OverloadError as error:
+            return error
+        return None
+
+    def _hold(self, share: Share, size: int) -> None:
+        self._bytes += size
+        share.size += size
+        share.connection.size += size
 
     def late(self) -> "list[ServerCall]":
         """Calls whose request did not come in time: they are given up. To be called often."""
@@ -156,17 +183,32 @@ class Intake:
                 del self._connections[connection]
         return late
 
-    def add_reply(self, share: Share, size: int) -> None:
+    def check_reply(self, share: Share, size: int) -> None:
+        """Raises `OverloadError` where a reply of so many bytes must not be sent."""
+        with self._lock:
+            error = self._no_room(share, size)
+        if error is not None:
+            raise error
+
+    def add_reply(self, call: "ServerCall", share: Share, size: int) -> None:
         """A reply of so many bytes is on its way, if the call is not closed."""
         with self._lock:
             if not share.has_ended:
-                self._bytes += size
-                share.size += size
+                self._hold(share, size)
+                if size > _SMALL_REPLY_BYTES:
+                    self._leaving[call] = time.monotonic()
 
-    def end(self, share: Share) -> None:
+    def unread(self) -> "list[ServerCall]":
+        """Calls whose reply has not left in time. To be called while none ends."""
+        limit = time.monotonic() - READING_SECONDS
+        with self._lock:
+            return [call for call, since in self._leaving.items() if since <= limit]
+
+    def end(self, call: "ServerCall", share: Share) -> None:
         """A call that is closed."""
         with self._lock:
             share.has_ended = True
             self._calls -= 1
-            self._bytes -= share.size
+            self._hold(share, -share.size)
             share.connection.calls -= 1
+            self._leaving.pop(call, None)

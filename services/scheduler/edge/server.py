@@ -16,7 +16,7 @@ from typing import Any, Final
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # private, and so without types
 
-from services.scheduler.edge.intake import REQUEST_SECONDS, Intake, Share
+from services.scheduler.edge.intake import READING_SECONDS, REQUEST_SECONDS, Intake, Share
 from services.scheduler.edge.post import Post
 from services.scheduler.edge.stream import NO_FLAGS, Stream, begin, nothing
 from services.scheduler.errors import OverloadError
@@ -129,16 +129,25 @@ class ServerCall:
         close = cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS)
         begin(self._post, self._call, (close,), closed)
 
+    def check_reply(self, size: int) -> None:
+        """Raises `OverloadError` where nobody has read enough for so many bytes more."""
+        if self._share is not None:
+            self._intake.check_reply(self._share, size)
+
     def reply(self, message: bytes) -> None:
         """Ends a call with its one response."""
         if self._ends():
             if self._share is not None:
-                self._intake.add_reply(self._share, len(message))
+                self._intake.add_reply(self, self._share, len(message))
             self._end_with(
                 cygrpc.SendInitialMetadataOperation(None, NO_FLAGS),
                 cygrpc.SendMessageOperation(message, NO_FLAGS),
                 cygrpc.SendStatusFromServerOperation(None, _OK, b"", NO_FLAGS),
             )
+
+    def give_up(self, details: str) -> None:
+        """Ends a call whose reply is not read. Only while it is not closed."""
+        self._call.cancel(_BUSY.value[0], details)
 
     def refuse(self, code: grpc.StatusCode, details: str) -> None:
         """Ends a call, or a stream that is open, with an error."""
@@ -205,7 +214,7 @@ class ServerCall:
     def _closed(self, _event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
         """On the poller's thread: its reply has left, or the client is gone."""
         if self._share is not None:
-            self._intake.end(self._share)
+            self._intake.end(self, self._share)
 
 
 class GrpcServer:
@@ -266,9 +275,16 @@ class GrpcServer:
         self._look()
 
     def _look(self) -> None:
-        """Gives up calls whose request does not come: what there is of it is held in memory."""
+        """Gives up calls whose request does not come: what there is of it is held in memory.
+
+        So are replies that nobody reads.
+        """
         for call in self._intake.late():
             call.refuse(_BUSY, f"The request was not there after {REQUEST_SECONDS:.0f} s")
+        # None of them is closed meanwhile.
+        with self._handling:
+            for call in self._intake.unread():
+                call.give_up(f"The reply was not read after {READING_SECONDS:.0f} s")
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     async def stop(self, grace: float) -> None:

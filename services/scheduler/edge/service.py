@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from services.scheduler.auth.gate import HEADER, Gate
-from services.scheduler.auth.identity import ANYONE, Identity
+from services.scheduler.auth.identity import ANYONE, Access, Identity
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.edge.access import ACCESS, MAKES_HUB
 from services.scheduler.edge.faults import code_of
@@ -205,8 +205,16 @@ class TaskHubService:
             hub.hub.when_durable(partial(self._reply, name, call, response))
 
     def _reply(self, name: str, call: ServerCall, response: Message) -> None:
+        message = response.SerializeToString()
+        if ACCESS[name] is Access.READ:
+            # What has changed something is told of it; that is little.
+            try:
+                call.check_reply(len(message))
+            except OverloadError as error:
+                self._refuse(name, error, call)
+                return
         self.calls[name, "OK"] += 1
-        call.reply(response.SerializeToString())
+        call.reply(message)
 
     # What has to wait
 

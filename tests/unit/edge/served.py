@@ -21,6 +21,8 @@ class Served:
     """A server, a channel to it, and what is done with its calls."""
 
     def __init__(self, server: GrpcServer, channel: Any, port: int) -> None:
+        # Calls that the server has refused before they were taken.
+        self.refused = 0
         # Its stubs ask for serializers; bytes need none.
         self.channel = channel
         self.port = port
@@ -71,11 +73,20 @@ def quiet(_method: str, _error: OverloadError) -> None:
 
 @asynccontextmanager
 async def served(
-    take: Callable[[ServerCall], None], bounds: Bounds = DEFAULTS, spared: Collection[str] = ()
+    take: Callable[[ServerCall], None],
+    bounds: Bounds = DEFAULTS,
+    spared: Collection[str] = (),
+    intake: Intake | None = None,
 ) -> AsyncIterator[Served]:
     """A server for the time of a test, stopped at its end; each of its calls has been let go."""
-    intake = Intake(bounds, spared)
-    server = GrpcServer(take, OPTIONS, intake, quiet)
+    intake = intake or Intake(bounds, spared)
+    test: Served | None = None
+
+    def refused(_method: str, _error: OverloadError) -> None:
+        if test is not None:
+            test.refused += 1
+
+    server = GrpcServer(take, OPTIONS, intake, refused)
     port = server.listen("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -195,7 +195,7 @@ def test_few_requests_of_a_connection_are_read_at_once_and_the_others_have_their
     for call, share in zip(calls, shares, strict=True):
         if call.number != 7:
             made.arrived(call, share, 0)
-        made.end(share)
+        made.end(call, share)
     assert began[65:] == [64, 65, 66, 67, 68, 69]
     assert made.calls == 1
 
@@ -205,10 +205,10 @@ def test_a_reply_that_comes_after_the_end_of_its_call_holds_nothing() -> None:
     call: Any = Arriving(0, [])
     share = made.admit(call, b"a")
     made.arrived(call, share, 5)
-    made.add_reply(share, 7)
+    made.add_reply(call, share, 7)
     assert made.held == 12
-    made.end(share)
-    made.add_reply(share, 7)
+    made.end(call, share)
+    made.add_reply(call, share, 7)
     assert (made.calls, made.held) == (0, 0)
 
 
@@ -218,7 +218,7 @@ def test_a_connection_is_known_while_it_calls_and_forgotten_after() -> None:
     share = made.admit(call, b"a")
     made.late()
     assert made.connections == 1
-    made.end(share)
+    made.end(call, share)
     # Its request is still on its way.
     made.late()
     assert made.connections == 1
