@@ -2,9 +2,14 @@
 
 from typing import Final
 
+from services.shared.secrets import without_secrets
+
 
 class DashboardError(Exception):
-    """The dashboard cannot go on."""
+    """The dashboard cannot go on. What others say in its text may hold what nobody may be told."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class PortInUseError(DashboardError):

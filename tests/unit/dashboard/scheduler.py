@@ -16,6 +16,7 @@ from services.dashboard.application import application
 from services.dashboard.desk import Desk
 from services.dashboard.rendering import Templates
 from services.dashboard.scheduler_api import SchedulerApi
+from services.shared.bearer import TokenSource
 from services.shared.web import EncodedPaths
 
 ENDPOINT = "http://scheduler:8081"
@@ -76,6 +77,8 @@ class Scheduler:
     etag: str = '"7"'
     is_away: bool = False
     breaks: httpx.HTTPError | None = None
+    # What the dashboard proves itself with.
+    token: TokenSource | None = None
     asked: list[Asked] = field(default_factory=list)
 
     async def _answer(self, request: Request) -> Response:
@@ -125,7 +128,7 @@ class Scheduler:
                     transport=httpx.ASGITransport(
                         application(
                             Desk(
-                                api=SchedulerApi(ENDPOINT, inner),
+                                api=SchedulerApi(ENDPOINT, inner, self.token),
                                 templates=Templates(),
                                 task_hub="default",
                             ),
