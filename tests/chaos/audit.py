@@ -15,6 +15,9 @@ _WELL_SECONDS_MAX: Final = 60.0
 _END_SECONDS_MAX: Final = 90.0
 # What a vanished peer leaves is found by keepalive, and given back a while later.
 _QUIET_SECONDS_MAX: Final = 30.0
+# Ten deliveries, later and later, and the worker that has to come back between them.
+_GIVEN_UP_SECONDS_MAX: Final = 240.0
+_SHORT_SECONDS: Final = 1.0
 _LISTED_MAX: Final = 10
 _CALL_SECONDS: Final = 10
 _DUE: Final = {
@@ -26,11 +29,12 @@ _DUE: Final = {
 
 
 def problems(
-    stack: Stack, load: Load, before: Mapping[str, Holding], *, patience: float
+    stack: Stack, load: Load, before: Mapping[str, Holding], *, is_short: bool
 ) -> Iterator[str]:
     """What is lost, wrong or left over; `before` is what the parts held before the faults.
 
-    What never completes is given up by the scheduler within `patience` seconds, or terminated.
+    What never completes must be given up by the scheduler. After a run that `is_short` nobody waits
+    for that, which takes a minute and more: it is terminated.
     """
     try:
         wait_until(stack.is_well, seconds=_WELL_SECONDS_MAX)
@@ -38,7 +42,7 @@ def problems(
         yield f"not well: {[name for name in stack.parts if not stack.serves(name)]}"
         return
     let_the_hour_pass(stack)
-    _end_what_never_completes(stack, patience)
+    _end_what_never_completes(stack, _SHORT_SECONDS if is_short else _GIVEN_UP_SECONDS_MAX)
     try:
         wait_until(lambda: not ledger.unfinished(stack.file), seconds=_END_SECONDS_MAX)
     except AssertionError:
@@ -48,7 +52,7 @@ def problems(
         guest.part.stop()
     yield from load.complaints
     yield from books.mistakes(stack.environment, load.submissions)
-    yield from books.mistakes_of_guests(stack)
+    yield from books.mistakes_of_guests(stack, were_ended=is_short)
     yield from ledger.mistakes(stack.file)
     yield from _left_over(stack)
     try:

@@ -1,7 +1,7 @@
 """The books of submissions: every order has one outcome, the one that it had to have."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
@@ -10,10 +10,14 @@ from services.client.report import summary_of
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.submitted import submitted
+from services.scheduler.dispatch.suspects import DELIVERIES_MAX
 from services.shared.environment import Environment
 from tests.chaos.load import Submission
 from tests.chaos.orders import revenue_of
 from tests.chaos.stack import Stack
+
+# Of what has ended its worker's stream at every delivery.
+_GIVEN_UP: Final = f"ended the worker's stream {DELIVERIES_MAX} times running"
 
 
 def mistakes(environment: Mapping[str, str], submissions: Sequence[Submission]) -> Iterator[str]:
@@ -57,15 +61,28 @@ def _mistakes_of(
         yield f"{name}: the summary says {different}, and must say {due}"
 
 
-def mistakes_of_guests(stack: Stack) -> Iterator[str]:
-    """What is wrong with orchestrations that faults brought in."""
+def mistakes_of_guests(stack: Stack, *, were_ended: bool) -> Iterator[str]:
+    """What is wrong with orchestrations that faults brought in.
+
+    `were_ended`: what never completes may have been terminated before the scheduler gave it up.
+    """
     settings = ClientSettings.read(Environment(stack.environment))
     with open_session(settings, lambda _notice: None) as session:
         expected = {k: v for guest in stack.guests for k, v in guest.instances.items()}
         for name, due in expected.items():
             state = session.get(name, payloads=True)
-            has_completed = state.runtime_status is OrchestrationStatus.COMPLETED
-            if due is None and has_completed:
-                yield f"{name} has completed, and nobody could have done it"
-            elif due is not None and (not has_completed or state.get_output() != due):
-                yield f"{name} is {state.runtime_status.name}: {state.serialized_output}"
+            status = state.runtime_status
+            if due is None:
+                failure = state.failure_details.message if state.failure_details else ""
+                if not (were_ended and status is OrchestrationStatus.TERMINATED):
+                    yield from mistakes_of_hopeless(name, status, failure)
+            elif status is not OrchestrationStatus.COMPLETED or state.get_output() != due:
+                yield f"{name} is {status.name}: {state.serialized_output}"
+
+
+def mistakes_of_hopeless(name: str, status: OrchestrationStatus, failure: str) -> Iterator[str]:
+    """What is wrong with the end of what the scheduler itself had to give up."""
+    if status is OrchestrationStatus.COMPLETED:
+        yield f"{name} has completed, and nobody could have done it"
+    elif status is not OrchestrationStatus.FAILED or _GIVEN_UP not in failure:
+        yield f"{name} is {status.name}, and the scheduler has not given it up: {failure}"

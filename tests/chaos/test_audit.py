@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from durabletask import task
+from durabletask.client import OrchestrationStatus
 
 from tests.chaos import ledger
+from tests.chaos.books import mistakes_of_hopeless
 from tests.chaos.leaks import Holding, leaks
 from tests.conformance.hub import Steps
 from tests.e2e.conftest import StackMaker
@@ -115,3 +117,23 @@ def test_what_leaks_is_named_by_its_process_and_kind(what: str) -> None:
     [leak] = leaks(HELD, {"worker-1": Holding(**more | {what: 10_000_000})})
     assert leak.startswith("worker-1 had ")
     assert f" {what} before the faults" in leak
+
+
+@pytest.mark.parametrize(
+    ("status", "failure", "told"),
+    [
+        (OrchestrationStatus.COMPLETED, "", "has completed"),
+        (OrchestrationStatus.TERMINATED, "", "has not given it up"),
+        (OrchestrationStatus.FAILED, "something else", "has not given it up"),
+    ],
+)
+def test_what_never_completes_has_to_be_given_up_by_the_scheduler_itself(
+    status: OrchestrationStatus, failure: str, told: str
+) -> None:
+    [mistake] = mistakes_of_hopeless("poison", status, failure)
+    assert told in mistake
+    given_up = (
+        "Activity task #1 failed: The work item of 9 bytes ended the worker's stream 10 times"
+    )
+    failed = OrchestrationStatus.FAILED
+    assert list(mistakes_of_hopeless("poison", failed, f"{given_up} running: it kills")) == []
