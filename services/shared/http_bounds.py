@@ -25,6 +25,7 @@ _TOLD: Final = 2
 # Whoever watches must see that an overloaded service lives.
 _SPARED: Final = frozenset({"/healthz"})
 _HEADERS_TOO_LARGE: Final = 431
+_EXHAUSTED: Final = "RESOURCE_EXHAUSTED"
 
 
 class BoundedProtocol(H11Protocol):
@@ -77,8 +78,10 @@ class BoundedProtocol(H11Protocol):
         """What cannot be read is refused; headers that are too large with a status of their own."""
         status = getattr(sys.exc_info()[1], "error_status_hint", 400)
         if status == _HEADERS_TOO_LARGE:
-            msg = f"The headers have more than {HEADER_BYTES_MAX} bytes"
-        self._answer(status, msg)
+            text = f"The headers have more than {HEADER_BYTES_MAX} bytes"
+            self._answer(status, _EXHAUSTED, text)
+        else:
+            self._answer(status, "INVALID_ARGUMENT", msg)
 
     def _watch(self) -> None:
         state = self.conn.their_state
@@ -104,12 +107,12 @@ class BoundedProtocol(H11Protocol):
     def _too_late(self) -> None:
         begun = self.conn.trailing_data[0] or self.conn.their_state is h11.SEND_BODY
         if begun and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._answer(408, "The request did not come in time")
+            self._answer(408, _EXHAUSTED, "The request did not come in time")
         else:
             self.transport.close()
 
-    def _answer(self, status: int, message: str) -> None:
-        body = _document(message)
+    def _answer(self, status: int, code: str, message: str) -> None:
+        body = _document(code, message)
         for event in (
             h11.Response(status_code=status, headers=_headers(body)),
             h11.Data(data=body),
@@ -122,13 +125,13 @@ class BoundedProtocol(H11Protocol):
         if scope["path"] in _SPARED:
             await self._own_app(scope, receive, send)
             return
-        body = _document(self.refusal)
+        body = _document(_EXHAUSTED, self.refusal)
         await send({"type": "http.response.start", "status": 503, "headers": _headers(body)})
         await send({"type": "http.response.body", "body": body})
 
 
-def _document(message: str) -> bytes:
-    return json.dumps({"error": {"code": "RESOURCE_EXHAUSTED", "message": message}}).encode()
+def _document(code: str, message: str) -> bytes:
+    return json.dumps({"error": {"code": code, "message": message}}).encode()
 
 
 def _headers(body: bytes) -> list[tuple[bytes, bytes]]:

@@ -83,6 +83,10 @@ async def asked(port: tuple[str, int], *parts: bytes) -> tuple[int, str]:
     return found
 
 
+def code(body: str) -> str:
+    return str(json.loads(body)["error"]["code"])
+
+
 def message(body: str) -> str:
     return str(json.loads(body)["error"]["message"])
 
@@ -97,6 +101,7 @@ async def test_one_connection_too_many_is_told_so_health_is_not_and_far_more_are
         idle = [await asyncio.open_connection(*port) for _ in range(2)]
         status, body = await asked(port, SMALL)
         assert (status, message(body)) == (503, "Too many: SCHEDULER_HTTP_CONNECTIONS_MAX")
+        assert code(body) == "RESOURCE_EXHAUSTED"
         health = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert (await asked(port, health))[0] == 200
         more = [await asyncio.open_connection(*port) for _ in range(2)]
@@ -118,8 +123,10 @@ async def test_headers_that_are_too_large_are_refused_as_such() -> None:
         head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: "
         status, body = await asked(port, head + b"x" * 2 * HEADER_BYTES_MAX)
         assert (status, message(body)) == (431, "The headers have more than 32768 bytes")
+        assert code(body) == "RESOURCE_EXHAUSTED"
         status, body = await asked(port, b"nonsense\r\n\r\n")
         assert (status, message(body)) == (400, "Invalid HTTP request received.")
+        assert code(body) == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +144,9 @@ def test_what_is_half_sent_is_not_waited_for(bound: str, sent: bytes, status: in
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http_bounds, bound, 0.1)
             async with served() as port:
-                assert (await asked(port, sent))[0] == status
+                found, body = await asked(port, sent)
+                assert found == status
+                assert not body or code(body) == "RESOURCE_EXHAUSTED"
 
     run()
 
