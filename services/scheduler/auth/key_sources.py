@@ -19,6 +19,7 @@ from services.scheduler.auth.keys import BadKeysError, KeySet
 from services.scheduler.auth.secret_files import (
     BYTES_MAX,
     FileRefusedError,
+    FileUnreadableError,
     Mark,
     mark_of,
     read_public,
@@ -80,6 +81,9 @@ class KeyFile:
                 text = "nobody is let in: SCHEDULER_JWT_JWKS: %s: %s"
                 log.error(text, self._path, error)  # noqa: TRY400 - it is the file, not our code
             self._keys = None
+            if isinstance(error, FileUnreadableError):
+                # Of no use to remember: what fails may be this machine, and not the file.
+                mark = None
         self._mark = mark
         return self._keys
 

@@ -14,6 +14,10 @@ class FileRefusedError(Exception):
     """A file is not used; the text says why, and holds nothing of what is in it."""
 
 
+class FileUnreadableError(FileRefusedError):
+    """A file cannot be read now. It may be the next time, though nothing of it changes."""
+
+
 def mark_of(path: Path) -> Mark:
     """What is another one whenever the file is, however it was written; raises `FileRefusedError`.
 
@@ -23,7 +27,7 @@ def mark_of(path: Path) -> Mark:
     try:
         found = path.stat()
     except OSError as error:
-        raise FileRefusedError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileUnreadableError(_unreadable(path, error)) from error
     return (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode, found.st_ctime_ns)
 
 
@@ -50,7 +54,11 @@ def _read(path: Path, *, is_secret: bool) -> bytes:
                 )
             content = opened.read(BYTES_MAX + 1)
     except OSError as error:
-        raise FileRefusedError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FileUnreadableError(_unreadable(path, error)) from error
     if len(content) > BYTES_MAX:
         raise FileRefusedError(f"{path} has more than {BYTES_MAX} bytes")
     return content
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror or error}"

@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from services.scheduler.auth.identity import EVERY_HUB, Identity, Role
-from services.scheduler.auth.secret_files import FileRefusedError, Mark, mark_of, read_secret
+from services.scheduler.auth.secret_files import (
+    FileRefusedError,
+    FileUnreadableError,
+    Mark,
+    mark_of,
+    read_secret,
+)
 from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
 
 log = logging.getLogger(__name__)
@@ -71,6 +77,10 @@ class TokenFile:
             if mark == self._mark:
                 return
             self._entries = _read(self._path)
+        except FileUnreadableError as error:
+            # Of no use to remember: what fails may be this machine, and not the file.
+            mark = None
+            self._refuse(str(error))
         except FileRefusedError as error:
             self._refuse(str(error))
         else:

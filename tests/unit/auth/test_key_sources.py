@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from services.scheduler.auth.key_sources import (
     REFRESH_SECONDS,
     STALE_SECONDS_MAX,
     KeyAddress,
+    KeyFile,
 )
 from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
 from tests.store.loops import on_a_loop
 from tests.unit.auth.key_server import KeyServer, key_server
+from tests.unit.auth.scarce_files import no_more_files
 from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
 
 ONE, TWO = Signer("one"), Signer("two")
@@ -165,6 +168,18 @@ def test_a_document_has_a_bound() -> None:
         server.document = b" " * (1024 * 1024 + 1)
         with pytest.raises(ValueError, match="more than 1048576 bytes"):
             key_sources.fetched(server.url)
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_the_next_time(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(published(ONE))
+    file = KeyFile(path, RS256)
+    path.write_bytes(published(ONE, TWO))
+    with no_more_files():
+        assert file.keys is None
+    keys = file.keys
+    assert keys is not None
+    assert keys.find(TWO.key_id, "RS256") is not None
 
 
 BAD: list[dict[str, Any]] = [

@@ -19,6 +19,7 @@ from services.scheduler.errors import (
     ForbiddenError,
     UnauthenticatedError,
 )
+from tests.unit.auth.scarce_files import no_more_files
 
 READER, WORKER = "r" * 32, "w" * 40
 LINES = f"# a comment\n\nboard reader default,orders {READER}\nworkers contributor * {WORKER}\n"
@@ -143,6 +144,15 @@ def test_a_file_that_has_become_bad_lets_nobody_in_until_it_is_good(
     assert "SCHEDULER_TOKEN_FILE" in told
     written(LINES)
     assert file.verify(WORKER).name == "workers"
+
+
+def test_a_file_that_could_not_be_read_for_a_moment_is_read_the_next_time(written: Writer) -> None:
+    path = written(LINES)
+    file = TokenFile(path)
+    written(f"new reader * {'n' * 32}\n")
+    with no_more_files(), pytest.raises(AuthenticationAwayError):
+        file.verify(WORKER)
+    assert file.verify("n" * 32).name == "new"
 
 
 @pytest.mark.parametrize(
