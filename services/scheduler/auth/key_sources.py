@@ -184,6 +184,14 @@ class KeyAddress:
             future.set_result(None)
 
 
+class _HttpsProxies(urllib.request.ProxyHandler):
+    """Those of the environment, for what is encrypted to its end."""
+
+    def __init__(self) -> None:
+        proxies = urllib.request.getproxies()
+        super().__init__({"https": proxies["https"]} if "https" in proxies else {})
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Keys come from where they were said to be, or not at all."""
 
@@ -206,8 +214,12 @@ def fetched(url: str) -> bytes:
 
     Raises `OSError`, `ValueError`, and `HTTPException` for what is no HTTP.
     """
-    handlers = (_NoRedirects(), urllib.request.HTTPSHandler(context=ssl.create_default_context()))
-    opener = urllib.request.build_opener(*handlers)
+    opener = urllib.request.build_opener(
+        _NoRedirects(),
+        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        # Without TLS a proxy could give out keys of its own; the settings allow this machine only.
+        _HttpsProxies(),
+    )
     deadline = time.monotonic() + FETCH_SECONDS
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - the settings allow http and https only
     try:

@@ -173,6 +173,17 @@ def test_a_document_has_a_bound() -> None:
             key_sources.fetched(server.url)
 
 
+def test_no_proxy_hears_of_keys_that_come_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with key_server() as server, key_server() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_port}")
+        server.document = published(ONE)
+        assert key_sources.fetched(server.url) == published(ONE)
+        assert (server.asked, proxy.asked) == (1, 0)
+
+
 def test_a_file_that_could_not_be_read_for_a_moment_is_read_the_next_time(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_bytes(published(ONE))
