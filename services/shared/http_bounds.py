@@ -21,7 +21,7 @@ BODY_SECONDS: Final = 30.0
 # and as long as an answer may lie unread.
 UNREAD_SECONDS: Final = 30.0
 # Connections above the bound are told why, as many as there are below it; those beyond are dropped.
-_TOLD: Final = 2
+TOLD: Final = 2
 # Whoever watches must see that an overloaded service lives.
 _SPARED: Final = frozenset({"/healthz"})
 _HEADERS_TOO_LARGE: Final = 431
@@ -42,7 +42,7 @@ class BoundedProtocol(H11Protocol):
         """Counts it; one too many is told so at its first request."""
         super().connection_made(transport)
         number = len(self.connections)
-        if number > self.connections_max * _TOLD:
+        if number > self.connections_max * TOLD:
             transport.abort()
             return
         if number > self.connections_max:

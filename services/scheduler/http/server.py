@@ -1,7 +1,6 @@
 """The HTTP port, on the scheduler's own loop: while it answers, the scheduler does."""
 
 import asyncio
-import socket
 import ssl
 from typing import Self
 
@@ -9,14 +8,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from services.scheduler.errors import OverloadError, PortInUseError
-from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
-from services.shared.http_port import Server, listen
+from services.shared.http_bounds import HEADER_BYTES_MAX, TOLD, bounded
+from services.shared.http_port import Listener, Server, listen
 
 
 class HttpServer:
     """Serves an application from `start` to `stop`."""
 
-    def __init__(self, listener: socket.socket, connections_max: int) -> None:
+    def __init__(self, listener: Listener, connections_max: int) -> None:
         self._listener = listener
         self._connections_max = connections_max
         self.port: int = listener.getsockname()[1]
@@ -35,6 +34,7 @@ class HttpServer:
     def start(self, application: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         """Answers from now on, with `tls` over TLS only."""
         bound = self._connections_max
+        self._listener.connections_max = bound * TOLD
         error = OverloadError("Too many connections", "http_connections_max", bound)
         config = uvicorn.Config(
             application,
