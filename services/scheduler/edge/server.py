@@ -71,8 +71,8 @@ class ServerCall:
         self.message = b""
 
     def peer(self) -> str:
-        """The client's address. Only for a call that has not ended: gRPC crashes otherwise."""
-        return str(self._call.peer().decode(errors="replace"))
+        """The client's address."""
+        return self._connection.decode(errors="replace")
 
     def receive(
         self,
@@ -84,7 +84,8 @@ class ServerCall:
         It counts from now on, until it is closed. `refuse` is given what there is no room for.
         """
         self._take, self._refuse_unread = take, refuse
-        self._connection = self._call.peer()
+        # Only of a call that has not ended: gRPC crashes otherwise.
+        self._connection: bytes = self._call.peer()
         try:
             share = self._share = self._intake.admit(self, self._connection)
         except OverloadError as error:

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from services.scheduler.auth.gate import HEADER, Gate
 from services.scheduler.auth.identity import ANYONE, Access, Identity
+from services.scheduler.auth.strangers import Strangers
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.edge.access import ACCESS, MAKES_HUB
 from services.scheduler.edge.faults import code_of
@@ -38,6 +39,7 @@ from services.scheduler.errors import (
     KeysWantedError,
     OverloadError,
     StoppingError,
+    UnauthenticatedError,
 )
 from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
@@ -77,6 +79,7 @@ class TaskHubService:
         # How often all that goes on was asked again.
         self.sweeps = 0
         self._tells_again_at = 0.0
+        self._strangers = Strangers()
         self._history_readers = 0
         methods: dict[str, _Take] = {
             "GetWorkItems": partial(self._begin, "GetWorkItems", self._get_work_items),
@@ -341,6 +344,8 @@ class TaskHubService:
         self.calls[name, code.name] += 1
         if isinstance(error, OverloadError):
             self._tell(error)
+        elif isinstance(error, (UnauthenticatedError, AuthenticationAwayError)):
+            self._strangers.refused(name, error, code=code.name, peer=call.peer())
         else:
             log.info("%s refused: %s", name, error, extra={"code": code.name})
         call.refuse(code, str(error))

@@ -1,6 +1,5 @@
 """Lets nobody through to a route who does not prove who they are."""
 
-import logging
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
@@ -8,11 +7,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.scheduler.auth.gate import HEADER, Gate
 from services.scheduler.auth.identity import Identity
+from services.scheduler.auth.strangers import Strangers
 from services.scheduler.errors import CallError
 from services.scheduler.http.faults import fault_of
 from services.scheduler.http.refusals import refused
-
-log = logging.getLogger(__name__)
 
 _KEY = "scheduler.identity"
 
@@ -27,6 +25,7 @@ class Authentication:
     def __init__(self, app: ASGIApp, gate: Gate, open_paths: Iterable[str]) -> None:
         self._app = app
         self._gate = gate
+        self._strangers = Strangers()
         self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,7 +34,9 @@ class Authentication:
             try:
                 identity = await self._gate.admit(Headers(scope=scope).getlist(HEADER))
             except CallError as error:
-                log.info("refused: %s", error, extra={"code": fault_of(error).code})
+                code, client = fault_of(error).code, scope.get("client")
+                peer = ":".join(map(str, client)) if client else "unknown"
+                self._strangers.refused("a request was", error, code=code, peer=peer)
                 await refused(error)(scope, receive, send)
                 return
             scope = {**scope, _KEY: identity}

@@ -1,6 +1,7 @@
 """Every call of the protocol, by callers who may and callers who may not."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -126,6 +127,19 @@ async def test_no_call_is_served_without_a_token_that_is_known(tmp_path: Path) -
                 assert not token or token not in text
         code, _ = await test.call("NoSuchCall", EVERYWHERE)
         assert code is grpc.StatusCode.UNIMPLEMENTED
+
+
+@on_a_loop
+async def test_callers_without_a_token_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scheduler(tmp_path) as test:
+        with caplog.at_level(logging.INFO):
+            for _ in range(20):
+                assert (await test.call("Hello", None))[0] is UNAUTHENTICATED
+    [told] = [text for text in caplog.messages if "refused" in text]
+    assert "Hello" in told
+    assert "127.0.0.1" in told
 
 
 @on_a_loop

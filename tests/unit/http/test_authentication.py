@@ -1,11 +1,13 @@
 """Every route of the HTTP port, by callers who may and callers who may not."""
 
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -102,6 +104,18 @@ async def test_no_route_but_health_answers_without_a_token_that_is_known(tmp_pat
                 assert UNKNOWN not in answer.text
         for odd in ("/healthz/", "//healthz", "/%68ealthz", "/healthz%2F", "/HEALTHZ"):
             assert (await test.ask("GET", odd, None)).status_code in {401, 404}
+
+
+@on_a_loop
+async def test_callers_without_a_token_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with port(tmp_path) as test:
+        with caplog.at_level(logging.INFO):
+            for _ in range(20):
+                assert (await test.ask("GET", "/v1/taskhubs", None)).status_code == 401
+    [told] = [text for text in caplog.messages if "refused" in text]
+    assert "127.0.0.1" in told
 
 
 @on_a_loop
