@@ -11,12 +11,14 @@ from durabletask.client import OrchestrationStatus
 
 from tests.chaos import ledger
 from tests.chaos.books import mistakes_of_hopeless
+from tests.chaos.faults.table import LANES
 from tests.chaos.leaks import Holding, leaks
+from tests.chaos.stack import UNHARMED
 from tests.conformance.hub import Steps
 from tests.e2e.conftest import StackMaker
 from tests.e2e.schedulers import data_of, hub_of
 
-HELD = {"worker-1": Holding(files=40, threads=20, memory=90_000)}
+HELD = {"worker-1": Holding(pid=1, files=40, threads=20, memory=90_000)}
 
 
 def echoes(_: task.ActivityContext, given: int) -> int:
@@ -113,10 +115,27 @@ def test_an_instance_that_goes_on_is_named(file: Path) -> None:
 @pytest.mark.parametrize("what", ["files", "threads", "memory"])
 def test_what_leaks_is_named_by_its_process_and_kind(what: str) -> None:
     more = {"files": 41, "threads": 21, "memory": 91_000}
-    assert list(leaks(HELD, {"worker-1": Holding(**more)})) == []
-    [leak] = leaks(HELD, {"worker-1": Holding(**more | {what: 10_000_000})})
+    assert list(leaks(HELD, {"worker-1": Holding(pid=2, **more)})) == []
+    [leak] = leaks(HELD, {"worker-1": Holding(pid=2, **more | {what: 10_000_000})})
     assert leak.startswith("worker-1 had ")
     assert f" {what} before the faults" in leak
+
+
+@pytest.mark.parametrize(("what", "has"), [("files", 60), ("threads", 60), ("memory", 170_000)])
+def test_a_process_that_has_lived_through_it_may_have_less_more(what: str, has: int) -> None:
+    held: dict[str, int] = {"files": 40, "threads": 20, "memory": 90_000, what: has}
+    assert list(leaks(HELD, {"worker-1": Holding(pid=2, **held)})) == []
+    [leak] = leaks(HELD, {"worker-1": Holding(pid=1, **held)})
+    assert f" {what} before the faults" in leak
+
+
+def test_a_process_that_no_fault_hits_is_the_same_in_the_end() -> None:
+    held = {"files": 40, "threads": 20, "memory": 90_000}
+    before = {UNHARMED: Holding(pid=1, **held)}
+    assert list(leaks(before, before)) == []
+    [restarted] = leaks(before, {UNHARMED: Holding(pid=2, **held)})
+    assert restarted.startswith(UNHARMED)
+    assert UNHARMED not in LANES
 
 
 @pytest.mark.parametrize(
