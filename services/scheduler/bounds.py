@@ -34,7 +34,7 @@ class Bounds:
     unread_bytes_max: int = 4 * _MIB
     # Per task hub: a task and a call each, about 12 KB.
     waiters_max: int = 10_000
-    # Each may hold some MiB that its client has not read yet.
+    # Per task hub: each may hold some MiB that its client has not read yet, for half a minute.
     history_readers_max: int = 64
     # Per task hub, started by clients and not begun: about 1 KB each in memory, and a day's work.
     pending_max: int = 100_000

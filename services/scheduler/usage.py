@@ -36,7 +36,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "SCHEDULER_WORK_ITEM_BYTES_MAX": "bytes of turns and batches of a hub's workers (134217728)",
     "SCHEDULER_UNREAD_BYTES_MAX": "bytes sent ahead of a worker that does not read (4194304)",
     "SCHEDULER_WAITERS_MAX": "clients that wait in a task hub (10000)",
-    "SCHEDULER_HISTORY_READERS_MAX": "histories that are streamed at once (64)",
+    "SCHEDULER_HISTORY_READERS_MAX": "histories of one task hub that are streamed at once (64)",
     "SCHEDULER_PENDING_MAX": "orchestrations that a hub's clients started, not begun (100000)",
     "SCHEDULER_INBOX_MAX": "messages that wait for one orchestration or entity (100000)",
     "SCHEDULER_INBOX_BYTES_MAX": "their bytes (67108864)",

@@ -147,7 +147,7 @@ class ServerCall:
             )
 
     def give_up(self, details: str) -> None:
-        """Ends a call whose reply is not read. Only while it is not closed."""
+        """Cancels a call of which what was sent is not read. Only while it is not closed."""
         self._call.cancel(_BUSY.value[0], details)
 
     def refuse(self, code: grpc.StatusCode, details: str) -> None:

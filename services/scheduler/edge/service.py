@@ -20,6 +20,7 @@ from services.scheduler.auth.strangers import Strangers
 from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.edge.access import ACCESS, MAKES_HUB
 from services.scheduler.edge.faults import code_of
+from services.scheduler.edge.histories import Histories
 from services.scheduler.edge.methods import (
     CHECKS,
     TOKEN_FIELDS,
@@ -41,7 +42,6 @@ from services.scheduler.errors import (
     StoppingError,
     UnauthenticatedError,
 )
-from services.scheduler.hub import reads
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
 
@@ -80,7 +80,7 @@ class TaskHubService:
         self.sweeps = 0
         self._tells_again_at = 0.0
         self._strangers = Strangers()
-        self._history_readers = 0
+        self._histories = Histories(hubs)
         methods: dict[str, _Take] = {
             "GetWorkItems": partial(self._begin, "GetWorkItems", self._get_work_items),
             "StreamInstanceHistory": partial(
@@ -295,30 +295,8 @@ class TaskHubService:
         if not isinstance(request, pb.StreamInstanceHistoryRequest):
             raise TypeError(request)
         hub = self._hub_of(name, call, identity, request)
-        bound = self._hubs.bounds.history_readers_max
-        if self._history_readers >= bound:
-            raise OverloadError("Too many histories are being read", "history_readers_max", bound)
-        self._history_readers += 1
-        try:
-            await self._send_history(hub, request, call)
-        finally:
-            self._history_readers -= 1
+        await self._histories.send(hub, request, call)
         self.calls[name, "OK"] += 1
-
-    async def _send_history(
-        self, hub: OpenHub, request: pb.StreamInstanceHistoryRequest, call: ServerCall
-    ) -> None:
-        with self._hubs.failing():
-            instance = await hub.read(reads.find_history(request))
-        call.open()
-        after: int | None = -1
-        while after is not None:
-            with self._hubs.failing():
-                chunks, after = await hub.read(reads.history_page(instance, after))
-            for chunk in chunks:
-                call.write(chunk.SerializeToString())
-            await call.flushed()
-        call.finish()
 
     # Requests and refusals
 

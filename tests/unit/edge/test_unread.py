@@ -11,7 +11,7 @@ import pytest
 
 from services.scheduler.auth.gate import Gate
 from services.scheduler.bounds import Bounds
-from services.scheduler.edge import intake, server
+from services.scheduler.edge import histories, intake, server
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.edge.service import SERVICE, TaskHubService
 from services.scheduler.engine.protos import pb
@@ -22,7 +22,13 @@ from tests.store.loops import on_a_loop
 from tests.unit.edge.served import SECONDS, drained, served
 from tests.unit.edge.test_intake import MIB, OWN_CONNECTION, Arriving, ends, refusal
 
-UNREAD = (("grpc.max_receive_message_length", -1), *OWN_CONNECTION)
+# Nothing is read ahead.
+UNREAD = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.http2.lookahead_bytes", 16 * 1024),
+    ("grpc.http2.bdp_probe", 0),
+    *OWN_CONNECTION,
+)
 
 
 def share_of(made: intake.Intake, connection: bytes, size: int = 0) -> tuple[Any, intake.Share]:
@@ -139,5 +145,66 @@ async def test_a_read_finds_no_room_and_a_change_is_told_of(tmp_path: Path) -> N
         start = pb.CreateInstanceRequest(name="echo", instanceId="b" * 30)
         assert b"b" * 30 in await called("StartInstance", start.SerializeToString())
         made.end(*unread)
+    hubs.close()
+    assert failures == []
+
+
+async def write_history(called: Callable[..., Any], channel: Any) -> None:
+    """One that is longer than what a client takes in without reading."""
+    for _ in range(50):
+        event = pb.RaiseEventRequest(instanceId="a", name="large")
+        event.input.value = json.dumps("x" * 95_000)
+        raised = called("RaiseEvent", event.SerializeToString())
+        assert len(await asyncio.to_thread(drained, raised)) == 1
+    # The turn that takes them in has them written.
+    work = pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1)
+    worker = called("GetWorkItems", work.SerializeToString(), channel=channel)
+    item = pb.WorkItem.FromString(await asyncio.to_thread(next, worker))
+    turn = pb.OrchestratorResponse(instanceId="a", completionToken=item.completionToken)
+    ended = called("CompleteOrchestratorTask", turn.SerializeToString())
+    assert len(await asyncio.to_thread(drained, ended)) == 1
+    worker.cancel()
+
+
+@on_a_loop
+async def test_a_history_that_is_not_read_leaves_its_place_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(histories, "READING_SECONDS", 0.5)
+    failures: list[BaseException] = []
+    hubs = TaskHubs(
+        DataDirectory(tmp_path),
+        ["default", "other"],
+        dynamic=False,
+        on_failure=failures.append,
+        bounds=Bounds(history_readers_max=1),
+    )
+    service = TaskHubService(hubs, Gate())
+    small = pb.CreateInstanceRequest(name="echo", instanceId="a").SerializeToString()
+    ask = pb.StreamInstanceHistoryRequest(instanceId="a").SerializeToString()
+    async with served(service.take) as test:
+
+        def called(name: str, message: bytes, hub: str = "default", channel: Any = None) -> Any:
+            method: Any = (channel or test.channel).unary_stream
+            metadata = [("taskhub", hub)]
+            return method(f"/{SERVICE}/{name}")(message, timeout=SECONDS, metadata=metadata)
+
+        for hub in ("default", "other"):
+            await asyncio.to_thread(drained, called("StartInstance", small, hub))
+        with grpc.insecure_channel(f"127.0.0.1:{test.port}", UNREAD) as channel:
+            await write_history(called, channel)
+            unread = called("StreamInstanceHistory", ask, channel=channel)
+            await asyncio.to_thread(unread.initial_metadata)
+            full = called("StreamInstanceHistory", ask)
+            await asyncio.to_thread(drained, full)
+            assert "Too many histories" in refusal(full)
+            # Of another hub there is one of its own.
+            other = called("StreamInstanceHistory", ask, "other")
+            assert await asyncio.to_thread(other.code) is grpc.StatusCode.OK
+            while service.calls["StreamInstanceHistory", "RESOURCE_EXHAUSTED"] < 2:
+                assert service.calls["StreamInstanceHistory", "OK"] == 1
+                await asyncio.sleep(0)
+            await asyncio.to_thread(drained, unread)
+            assert "A history was not read" in refusal(unread)
     hubs.close()
     assert failures == []
