@@ -226,7 +226,9 @@ def test_a_client_without_measure_costs_memory_that_is_bounded_and_others_are_se
                 while flood.poll() is None:
                     # Whoever shares the scheduler is refused nothing.
                     stub.GetInstance(pb.GetInstanceRequest(instanceId="a"), timeout=30)
-                    start(stub, f"other-{answered}")
+                    # Its own bound is as low, and a fast machine comes so far.
+                    if answered < 400:
+                        start(stub, f"other-{answered}")
                     answered += 1
                     peak = max(peak, rss_mib(stack))
             out, _ = flood.communicate()
