@@ -1,7 +1,8 @@
 """How much of everything the scheduler takes at once. Past a bound a call is refused.
 
 What is refused has changed nothing, and its error names the bound and the setting that moves it:
-`calls_max` is `SCHEDULER_CALLS_MAX`. The defaults keep a scheduler below a gibibyte.
+`calls_max` is `SCHEDULER_CALLS_MAX`. Each bounds one thing: where several are full at once, by
+thousands of workers that do not read or requests that are half sent, memory goes beyond a gibibyte.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ _MIB: Final = 1024 * 1024
 class Bounds:
     """The bounds, each with the reason for its default. Bytes say so in their name."""
 
-    # A call that waits costs about 8 KB, most of it in gRPC: 160 MB.
+    # A call that waits costs about 16 KB, most of it in gRPC: 320 MB; with the most metadata twice
+    # that and more, 45 KB.
     calls_max: int = 20_000
     # Half of them: a client without measure must leave room for the others.
     connection_calls_max: int = 10_000
@@ -30,7 +32,8 @@ class Bounds:
     work_items_max: int = 10_000
     # Per task hub: turns and batches are remembered, with their events, until they are answered.
     work_item_bytes_max: int = 128 * _MIB
-    # Sent ahead of one worker that does not read: some items of the largest size.
+    # Sent ahead of one worker that does not read: some items of the largest size. Of all workers
+    # of a hub there is no bound but their number.
     unread_bytes_max: int = 4 * _MIB
     # Per task hub: a task and a call each, about 12 KB.
     waiters_max: int = 10_000

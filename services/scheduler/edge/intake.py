@@ -1,7 +1,7 @@
 """How many calls there are, from whom, and what they hold; past a bound a call is refused unread.
 
 Answers of workers are spared: a worker whose answer was refused would take its work for done. Of
-these there may be twice as many; that is more than work items are handed out.
+these there may be twice as many; of a connection, that is as many as a worker holds of two kinds.
 """
 
 import threading
