@@ -56,6 +56,7 @@ _PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 # A call that goes on for longer than this is asked again whether it may.
 RECHECK_SECONDS: Final = 1.0
+_RECHECKED_AT_ONCE: Final = 200
 
 _Take = Callable[[ServerCall, Identity], None]
 _Serve = Callable[[ServerCall, Identity], Coroutine[Any, Any, None]]
@@ -71,8 +72,8 @@ class TaskHubService:
     def __init__(self, hubs: TaskHubs, gate: Gate) -> None:
         self._hubs = hubs
         self._gate = gate
-        # What goes on, with the call that it ends with.
-        self._tasks: dict[asyncio.Task[None], tuple[str, ServerCall]] = {}
+        # What goes on, with the call that it ends with and the headers that let it in.
+        self._tasks: dict[asyncio.Task[None], tuple[str, ServerCall, tuple[str, ...]]] = {}
         # Calls that wait for the key of their token.
         self._arriving: set[asyncio.Task[None]] = set()
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -127,8 +128,10 @@ class TaskHubService:
             await asyncio.sleep(RECHECK_SECONDS)
             # Many calls have one token: it is looked at once.
             found: dict[tuple[str, ...], Identity | CallError] = {}
-            for task, (name, call) in list(self._tasks.items()):
-                headers = tuple(_all_metadata_of(call, HEADER))
+            for number, (task, (name, call, headers)) in enumerate(list(self._tasks.items())):
+                if number % _RECHECKED_AT_ONCE == 0:
+                    # There may be thousands, and everybody waits for them.
+                    await asyncio.sleep(0)
                 if headers not in found:
                     found[headers] = await self._now(headers)
                 error = _objection(found[headers], name, call)
@@ -146,7 +149,7 @@ class TaskHubService:
     # Who calls
 
     def _admit(self, call: ServerCall) -> None:
-        """Before anything of the request is read; raises `KeysWantedError`."""
+        """Before anything of the request is decoded; raises `KeysWantedError`."""
         name, take = self._methods.get(call.method, ("unknown", None))
         try:
             # Where all are let in, nothing is looked at: every call comes through here.
@@ -234,7 +237,8 @@ class TaskHubService:
                 self._refuse_unexpected(name, call)
 
         task = asyncio.get_running_loop().create_task(run())
-        self._tasks[task] = (name, call)
+        headers = () if self._gate.is_open else tuple(_all_metadata_of(call, HEADER))
+        self._tasks[task] = (name, call, headers)
         task.add_done_callback(self._tasks.pop)
         call.when_cancelled(task.cancel)
 

@@ -273,6 +273,35 @@ async def test_calls_that_are_open_end_when_their_token_is_taken_back(
 
 
 @on_a_loop
+async def test_others_are_served_while_thousands_of_open_calls_are_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "RECHECK_SECONDS", 0.01)
+    monkeypatch.setattr(service_module, "_RECHECKED_AT_ONCE", 2)
+    async with scheduler(tmp_path) as test:
+        start = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
+        await test.call("StartInstance", CONTRIBUTOR, message=start)
+        wait = pb.GetInstanceRequest(instanceId="a").SerializeToString()
+        calls = [test.open("WaitForInstanceCompletion", CONTRIBUTOR, wait) for _ in range(20)]
+        [hub, _] = test.hubs.opened
+        await until(lambda: len(hub.waiters) == len(calls))
+        recheck = asyncio.create_task(test.service.recheck())
+        sweeps = test.service.sweeps
+        await until(lambda: test.service.sweeps > sweeps)
+        token_file(tmp_path, f"everywhere contributor * {EVERYWHERE}\n")
+        refused = "WaitForInstanceCompletion", "UNAUTHENTICATED"
+        seen = set()
+        while test.service.calls[refused] < len(calls):
+            seen.add(test.service.calls[refused])
+            await asyncio.sleep(0)
+        # Some at a time: the loop has had its turns between them.
+        assert len(seen) > len(calls) // 4
+        for call in calls:
+            assert await asyncio.to_thread(call.code) is UNAUTHENTICATED
+        recheck.cancel()
+
+
+@on_a_loop
 async def test_a_call_waits_for_the_key_of_its_token_and_not_for_a_server_that_is_away(
     tmp_path: Path,
 ) -> None:
