@@ -20,7 +20,8 @@ class Bounds:
     calls_max: int = 20_000
     # Half of them: a client without measure must leave room for the others.
     connection_calls_max: int = 10_000
-    # What calls have brought and replies that are not read yet: two of the largest messages.
+    # What calls have brought, metadata too, and replies that are not read yet: two of the largest
+    # messages.
     call_bytes_max: int = 128 * _MIB
     # Some 40 KB each, and a file: far more workers and clients than one machine serves.
     connections_max: int = 2_000

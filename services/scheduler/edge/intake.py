@@ -85,8 +85,11 @@ class Intake:
         """Those that are remembered."""
         return len(self._connections)
 
-    def admit(self, call: "ServerCall", connection: bytes) -> Share:
-        """One more call, whose request is still to come; raises `OverloadError`."""
+    def admit(self, call: "ServerCall", connection: bytes, size: int = 0) -> Share:
+        """One more call, whose request is still to come; raises `OverloadError`.
+
+        `size` is that of its metadata, in bytes.
+        """
         times = _FOR_ANSWERS if call.method in self.spared else 1
         with self._lock:
             own = self._connections.get(connection)
@@ -103,7 +106,9 @@ class Intake:
                 if own.waiting is None:
                     own.waiting = deque()
                 own.waiting.append(call)
-        return Share(own, times, begins)
+            share = Share(own, times, begins)
+            self._hold(share, size)
+        return share
 
     def _check(self, own: _Connection, times: int) -> None:
         bounds = self.bounds

@@ -87,7 +87,8 @@ class ServerCall:
         # Only of a call that has not ended: gRPC crashes otherwise.
         self._connection: bytes = self._call.peer()
         try:
-            share = self._share = self._intake.admit(self, self._connection)
+            size = sum([len(value) for _, value in self.metadata])
+            share = self._share = self._intake.admit(self, self._connection, size)
         except OverloadError as error:
             refuse(self, error)
             return

@@ -120,6 +120,21 @@ async def test_what_requests_hold_is_bounded_and_one_is_always_taken() -> None:
 
 
 @on_a_loop
+async def test_the_metadata_of_a_call_counts_as_its_request_does() -> None:
+    kept = Kept()
+    async with served(kept, Bounds(call_bytes_max=10_000)) as test:
+        first = test.channel.unary_unary("/test/call").future(
+            b"", timeout=SECONDS, metadata=[("long", "x" * 7_000)]
+        )
+        taken = await kept.next()
+        assert "(SCHEDULER_CALL_BYTES_MAX)" in refusal(
+            await test.unary(b"at once", metadata=[("long", "x" * 7_000)])
+        )
+        taken.reply(b"late")
+        assert await ends(first) == b"late"
+
+
+@on_a_loop
 async def test_a_reply_counts_until_its_client_has_read_it() -> None:
     kept = Kept()
     async with served(kept, Bounds(call_bytes_max=MIB)) as test:
