@@ -151,10 +151,12 @@ class TaskHubService:
     def _admit(self, call: ServerCall) -> None:
         """Before anything of the request is decoded; raises `KeysWantedError`."""
         name, take = self._methods.get(call.method, ("unknown", None))
+        identity = ANYONE
         try:
             # Where all are let in, nothing is looked at: every call comes through here.
             is_open = self._gate.is_open
-            identity = ANYONE if is_open else self._gate.identify(_all_metadata_of(call, HEADER))
+            if not is_open:
+                identity = self._gate.identify(_all_metadata_of(call, HEADER))
             if take is None:
                 self.calls["unknown", grpc.StatusCode.UNIMPLEMENTED.name] += 1
                 call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
@@ -164,7 +166,7 @@ class TaskHubService:
         except KeysWantedError:
             raise
         except CallError as error:
-            self._refuse(name, error, call)
+            self._refuse(name, error, call, identity)
         else:
             take(call, identity)
 
@@ -231,7 +233,7 @@ class TaskHubService:
             try:
                 await serve(call, identity)
             except CallError as error:
-                self._refuse(name, error, call)
+                self._refuse(name, error, call, identity)
             except Exception:
                 log.exception("%s failed", name)
                 self._refuse_unexpected(name, call)
@@ -282,7 +284,7 @@ class TaskHubService:
         with self._hubs.failing():
             stream = desk.connect(terms, call.write, call.unread)
         call.when_read(self._hubs.bounds.unread_bytes_max // 2, desk.pump_when_durable)
-        log.info("worker %s connected", worker)
+        log.info("worker %s connected", worker, extra={"caller": identity.name})
         pings = asyncio.create_task(_ping(stream))
         try:
             await stream.closed()
@@ -316,12 +318,12 @@ class TaskHubService:
             raise BadRequestError(f"The {name} request cannot be read: {error}") from error
 
     async def _refuse_settled(
-        self, name: str, error: CallError, call: ServerCall, _identity: Identity
+        self, name: str, error: CallError, call: ServerCall, identity: Identity
     ) -> None:
         await self._hubs.settle(_task_hub_of(call), error)
-        self._refuse(name, error, call)
+        self._refuse(name, error, call, identity)
 
-    def _refuse(self, name: str, error: CallError, call: ServerCall) -> None:
+    def _refuse(self, name: str, error: CallError, call: ServerCall, by: Identity = ANYONE) -> None:
         code = code_of(error)
         self.calls[name, code.name] += 1
         if isinstance(error, OverloadError):
@@ -329,7 +331,7 @@ class TaskHubService:
         elif isinstance(error, (UnauthenticatedError, AuthenticationAwayError)):
             self._strangers.refused(name, error, code=code.name, peer=call.peer())
         else:
-            log.info("%s refused: %s", name, error, extra={"code": code.name})
+            log.info("%s refused: %s", name, error, extra={"code": code.name, "caller": by.name})
         call.refuse(code, str(error))
 
     def _refuse_unexpected(self, name: str, call: ServerCall) -> None:

@@ -69,7 +69,8 @@ class _Endpoint:
                 return await self._answered(operation, request)
         except CallError as error:
             fault = fault_of(error)
-            log.info("%s refused: %s", operation.name, error, extra={"code": fault.code})
+            extra = {"code": fault.code, "caller": identity_of(request.scope).name}
+            log.info("%s refused: %s", operation.name, error, extra=extra)
             return refused(error)
         except ClientDisconnect:
             log.info("%s: the client went away", operation.name)

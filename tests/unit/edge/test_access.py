@@ -143,6 +143,22 @@ async def test_callers_without_a_token_do_not_fill_the_log(
 
 
 @on_a_loop
+async def test_the_log_says_who_was_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = pb.RaiseEventRequest(instanceId="a", name="e").SerializeToString()
+    async with scheduler(tmp_path) as test:
+        with caplog.at_level(logging.INFO):
+            await test.call("StartInstance", READER)
+            await test.call("StartInstance", CONTRIBUTOR)
+            await test.call("RaiseEvent", CONTRIBUTOR, message=missing)
+            await test.call("QueryInstances", READER)
+            await test.call("GetWorkItems", CONTRIBUTOR)
+    callers = [vars(each).get("caller") for each in caplog.records if "refused" in each.message]
+    assert callers == ["reader", "contributor", "contributor", "reader", "contributor"]
+
+
+@on_a_loop
 async def test_a_token_for_one_hub_cannot_tell_whether_there_is_another(tmp_path: Path) -> None:
     async with scheduler(tmp_path) as test:
         for name in ACCESS:

@@ -119,6 +119,17 @@ async def test_callers_without_a_token_do_not_fill_the_log(
 
 
 @on_a_loop
+async def test_the_log_says_who_was_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with port(tmp_path) as test:
+        with caplog.at_level(logging.INFO):
+            await test.ask("GET", "/v1/taskhubs/orchestrations/{instanceId}", READER, "other")
+    [told] = [each for each in caplog.records if "refused" in each.message]
+    assert vars(told).get("caller") == "reader"
+
+
+@on_a_loop
 async def test_a_token_for_one_hub_cannot_tell_whether_there_is_another(tmp_path: Path) -> None:
     async with port(tmp_path) as test:
         for (method, path), operation in BY_ROUTE.items():
