@@ -105,8 +105,10 @@ class FuzzedScheduler:
 
     async def _open(self, folder: Path) -> None:
         directory = DataDirectory(folder)
-        self._hubs = TaskHubs(directory, [HUB], dynamic=False, on_failure=self._failures.append)
+        self._hubs = TaskHubs(directory, [HUB], dynamic=True, on_failure=self._failures.append)
         (self._hub,) = self._hubs.opened
+        # Task hubs that there are or have been.
+        self._made = {HUB}
         self._service = TaskHubService(self._hubs, Gate())
         self._app = application(self._hubs, self._service.calls, Gate())
         self._look = sqlite3.connect(
@@ -164,6 +166,10 @@ class FuzzedScheduler:
             is_refused = wire.code not in {None, grpc.StatusCode.OK}
         else:
             is_refused = answer is not None and answer.status >= 400
+        made = {hub.name for hub in self._hubs.opened} - self._made
+        self._made |= made
+        if made and is_refused:
+            raise Violation(f"a refused call has made a task hub: {', '.join(made)}")
         version = self._data_version()
         if version != self._version:
             digest = digest_of(self._look)
