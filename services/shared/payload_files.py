@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from services.shared.private_directory import make_private
+
 # Match it as a whole (`fullmatch`): a token is a payload's entire text, never a part of one.
 TOKEN: Final = re.compile(r"file:v1:(?P<digest>[0-9a-f]{64})")
 
@@ -67,7 +69,7 @@ class PayloadFiles:
 
         Called where a service starts, so that a directory that cannot be used is told then.
         """
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._directory)
         partial = self._directory / _PARTIAL
         partial.mkdir(mode=0o700, exist_ok=True)
         with self._locked(fcntl.LOCK_SH), tempfile.NamedTemporaryFile(dir=partial):
@@ -197,7 +199,7 @@ class PayloadFiles:
 
     def _put(self, path: Path, data: bytes) -> None:
         partial = self._directory / _PARTIAL
-        partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(partial)
         if not path.parent.is_dir():
             path.parent.mkdir(mode=0o700, exist_ok=True)
             _sync(self._directory)
@@ -222,7 +224,7 @@ class PayloadFiles:
         try:
             handle = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._directory)
             handle = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, operation)

@@ -68,7 +68,7 @@ def test_a_restore_is_tried_beside_what_is_served(checkout: Path, tmp_path: Path
 
 def test_damaged_files_are_moved_away_and_all_is_restored(checkout: Path) -> None:
     (checkout / "data" / "orders.db").write_text("Dear diary, " * 100)
-    type_in(checkout, block_with("mv data/*.db* data/damaged/"))
+    type_in(checkout, block_with('mkdir "$damaged" && mv data/*.db*'))
     assert "2 task hubs, nothing is wrong" in type_in(checkout, CHECK)
 
 

@@ -13,6 +13,7 @@ from tests.fuzz.violation import Finding
 
 # Targets take turns, so that a run that is ended has tried all of them.
 _A_TURN_MAX: Final = 1_000
+_MINUTES_MAX: Final = 1_440
 _FOUND: Final = Path("fuzz-findings")
 
 
@@ -41,12 +42,19 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--minutes", type=_minutes, default=2.0)
     parser.add_argument("--executions", type=int, default=sys.maxsize)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--every", type=int, default=10, help="turns between two reports")
     parser.add_argument("--target", action="append", choices=list(TARGETS))
     return parser.parse_args()
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 < minutes <= _MINUTES_MAX:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {_MINUTES_MAX}")
+    return minutes
 
 
 def _total(tallies: Mapping[str, Tally]) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from services.scheduler.errors import ClaimError
+from services.shared.private_directory import make_private
 
 _FOLDER: Final = ".schedulers"
 
@@ -30,7 +31,7 @@ class Claim:
         if self._lock is not None and os.fstat(self._lock.fileno()).st_nlink:
             return
         self.release()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._folder)
         lock = (self._folder / self._identity).open("a+", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,6 +21,7 @@ from services.scheduler.store import references
 from services.scheduler.store.packing import teach
 from services.scheduler.store.placing import place_restored
 from services.scheduler.store.statements import MIGRATIONS, SCHEMA
+from services.shared.private_directory import make_private
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class DataDirectory:
 
 def _take(path: Path) -> IO[bytes]:
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path)
         _close_to_others(path)
         lock = (path / _LOCK).open("ab")
     except OSError as error:

@@ -245,9 +245,13 @@ def test_a_reader_changes_nothing_and_nobody_sees_another_hub(written: Writer) -
     assert not board.may_change
 
 
-def test_the_example_in_the_documentation_is_a_good_file(written: Writer) -> None:
+def test_the_example_in_the_documentation_is_good_once_it_has_tokens(written: Writer) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     [example] = [block for block in page.split("```\n") if block.startswith("# NAME")]
-    file = TokenFile(written(example))
-    # The digest is of what everybody takes for an example.
-    assert file.verify("foo").name == "board"
+    with pytest.raises(FileRefusedError):
+        TokenFile(written(example))
+    digest = hashlib.sha256(b"b" * 43).hexdigest()
+    filled = example.replace("PUT-A-TOKEN-HERE", "a" * 43)
+    file = TokenFile(written(filled.replace("PUT-THE-SHA-256-OF-ONE-HERE", digest)))
+    assert file.verify("a" * 43).name == "workers"
+    assert file.verify("b" * 43).name == "board"
