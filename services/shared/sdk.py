@@ -65,13 +65,15 @@ _HINT_TLS: Final = (
     " ENDPOINT must name a host of its certificate"
 )
 _TLS_FAILED: Final = "the TLS handshake failed"
+_REFUSED: Final = "connection refused"
 # What gRPC's details mean, by a part of their text; the addresses that it tried help nobody.
 _CAUSES: Final = {
-    "connection refused": "connection refused",
-    "dns resolution failed": "its name cannot be resolved",
-    "domain name not found": "its name cannot be resolved",
     "ssl": _TLS_FAILED,
     "handshake": _TLS_FAILED,
+    "verification check failed": _TLS_FAILED,
+    "connection refused": _REFUSED,
+    "dns resolution failed": "its name cannot be resolved",
+    "domain name not found": "its name cannot be resolved",
     "http1.x": "it speaks HTTP/1, not gRPC",
     "socket closed": "the connection was closed",
     "connection reset": "the connection was closed",
@@ -255,6 +257,9 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     own = {} if connection.is_azure else _OWN_HINTS
     cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
     hint = _HINT_TLS if cause == _TLS_FAILED else own.get(code) or _HINTS.get(code, _HINT_OTHER)
+    if cause == _REFUSED and connection.secure and not connection.is_azure:
+        # Of the addresses of a name gRPC tells of the last one: the handshake may be another's.
+        hint += f". If it is running: {_HINT_TLS}"
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
 
