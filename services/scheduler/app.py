@@ -133,9 +133,8 @@ class _Scheduler:
         server.start()
         # A name that it was told to listen on is one that it is called by.
         names = (*settings.http_hosts, settings.host)
-        http.start(
-            application(hubs, service.calls, gate, names), None if tls is None else tls.context
-        )
+        web = application(hubs, service.calls, gate, names, lambda: (intake.calls, intake.held))
+        http.start(web, None if tls is None else tls.context)
         upkeep = [self._loop.create_task(self._purge_finished(hubs))]
         upkeep += [self._loop.create_task(service.recheck())]
         upkeep += [self._loop.create_task(one.run()) for one in collectors]

@@ -100,6 +100,9 @@ def test_starts_and_waits_beyond_the_bound_are_refused_on_both_ports(
         request = pb.GetInstanceRequest(instanceId="a")
         waiting = [stub.WaitForInstanceCompletion.future(request, timeout=30) for _ in range(2)]
         wait_until(lambda: metric(narrow, "scheduler_waiters", task_hub="default") == 2)
+        # Workers' streams of the same scheduler are open calls too.
+        assert metric(narrow, "scheduler_open_rpcs") >= 2
+        assert metric(narrow, "scheduler_open_rpc_bytes") > 0
         told = refusal(partial(stub.WaitForInstanceStart, request, timeout=10))
         assert "the bound is 2 (SCHEDULER_WAITERS_MAX)" in told
         for name in ("a", "b", "c"):

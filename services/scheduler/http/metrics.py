@@ -1,7 +1,7 @@
 """What the scheduler counts, read when somebody asks: nothing is kept twice."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,13 +22,18 @@ from services.scheduler.store.commits import COMMIT_SECONDS, CommitCounts
 Calls = Mapping[tuple[str, str], int]
 # By method, route and status code.
 Requests = Mapping[tuple[str, str, int], int]
+# Calls that are not closed yet, and the bytes that they hold.
+OpenCalls = Callable[[], tuple[int, int]]
 _HUB = ("task_hub",)
 
 
 class _SchedulerCollector(Collector):
-    def __init__(self, hubs: TaskHubs, calls: Calls, requests: Requests) -> None:
+    def __init__(
+        self, hubs: TaskHubs, calls: Calls, requests: Requests, open_calls: OpenCalls
+    ) -> None:
         self._hubs = hubs
         self._calls = calls
+        self._open_calls = open_calls
         self._requests = requests
 
     def collect(self) -> Iterator[Metric]:
@@ -53,7 +58,10 @@ class _SchedulerCollector(Collector):
         )
         for (method, route, status), number in sorted(self._requests.items()):
             requests.add_metric([method, route, str(status)], number)
+        number, held = self._open_calls()
         yield from (calls, requests)
+        yield GaugeMetricFamily("scheduler_open_rpcs", "Calls that are not closed yet.", number)
+        yield GaugeMetricFamily("scheduler_open_rpc_bytes", "Bytes that these hold.", held)
 
     def _work_items(self) -> Iterator[Metric]:
         labels = ["task_hub", "kind"]
@@ -163,9 +171,11 @@ def _size(file: Path) -> int:
         return 0
 
 
-def registry_of(hubs: TaskHubs, calls: Calls, requests: Requests) -> CollectorRegistry:
+def registry_of(
+    hubs: TaskHubs, calls: Calls, requests: Requests, open_calls: OpenCalls
+) -> CollectorRegistry:
     """The metrics of one scheduler."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_SchedulerCollector(hubs, calls, requests))
+    registry.register(_SchedulerCollector(hubs, calls, requests, open_calls))
     return registry

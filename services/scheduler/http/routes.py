@@ -1,10 +1,10 @@
 """What the HTTP port answers: health, the emulator's ping, metrics, and the management API."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,7 +27,7 @@ from services.scheduler.http import (
 from services.scheduler.http.authentication import Authentication, identity_of
 from services.scheduler.http.endpoint import refuse_unrouted, routes_of
 from services.scheduler.http.faults import fault_of
-from services.scheduler.http.metrics import Calls, registry_of
+from services.scheduler.http.metrics import Calls, OpenCalls, registry_of
 from services.scheduler.http.openapi import document_of
 from services.scheduler.http.operations import Operation, encoded
 from services.scheduler.http.refusals import refused
@@ -52,10 +52,16 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
 )
 
 
-def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] = ()) -> Starlette:
+def application(
+    hubs: TaskHubs,
+    calls: Calls,
+    gate: Gate,
+    hosts: Sequence[str] = (),
+    open_calls: OpenCalls = lambda: (0, 0),
+) -> Starlette:
     """The application of one scheduler; `hosts` are further names that it is called by."""
     requests: Requests = Counter()
-    registry = registry_of(hubs, calls, requests)
+    registry = registry_of(hubs, calls, requests, open_calls)
     document = encoded(document_of(OPERATIONS))
 
     async def healthz(_request: Request) -> Response:
@@ -75,14 +81,6 @@ def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] =
             return PlainTextResponse(str(error), status_code=fault_of(error).status)
         return Response(status_code=200)
 
-    async def metrics(request: Request) -> Response:
-        try:
-            # They tell of all task hubs at once.
-            identity_of(request.scope).check_every_hub()
-        except CallError as error:
-            return refused(error)
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
     async def openapi(_request: Request) -> Response:
         return Response(document, media_type="application/json")
 
@@ -90,7 +88,7 @@ def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] =
         routes=[
             Route("/healthz", healthz),
             Route("/v1/taskhubs/ping", ping),
-            Route("/metrics", metrics),
+            Route("/metrics", _metrics_of(registry)),
             Route("/openapi.json", openapi),
             *routes_of(hubs, OPERATIONS),
         ],
@@ -99,6 +97,18 @@ def application(hubs: TaskHubs, calls: Calls, gate: Gate, hosts: Sequence[str] =
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _metrics_of(registry: CollectorRegistry) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics(request: Request) -> Response:
+        try:
+            # They tell of all task hubs at once.
+            identity_of(request.scope).check_every_hub()
+        except CallError as error:
+            return refused(error)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return metrics
 
 
 def _middleware(gate: Gate, hosts: Sequence[str], requests: Requests) -> list[Middleware]:
