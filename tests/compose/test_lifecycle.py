@@ -75,7 +75,10 @@ def test_up_and_submit_need_nothing_but_an_image_that_behaves_like_the_emulator(
     stack: ComposeStack, new_stack: StackMaker, tmp_path: Path
 ) -> None:
     image = f"{stack.project}/emulator"
-    (tmp_path / "Dockerfile").write_text(f"FROM {stack.project}/scheduler\n")
+    # The emulator serves whoever reaches it.
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {stack.project}/scheduler\nENV SCHEDULER_ALLOW_INSECURE=1\n"
+    )
     docker("build", "--tag", image, str(tmp_path))
     with new_stack(SCHEDULER_IMAGE=image) as other:
         up = other.script("up")

@@ -93,7 +93,7 @@ def test_a_payload_that_cannot_be_read_stays_a_token_until_its_value_is_asked_fo
     else:
         files.path(token).write_bytes(damage)
     message = activity_result(token)
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.ERROR, logger="services.shared.payload_store"):
         deexternalize_payloads(message, store)
     assert message.result.value == token
     assert token in caplog.text

@@ -72,11 +72,11 @@ def test_a_good_token_is_somebody(verifier: JsonWebTokens) -> None:
 @pytest.mark.parametrize(
     ("claims", "text"),
     [
-        ({"exp": time.time() - 1}, "has expired"),
+        ({"exp": 1}, "has expired"),
         ({"exp": None}, "lacks one of"),
         ({"exp": "soon"}, "no valid"),
         ({"exp": 10**400}, "no valid"),
-        ({"nbf": time.time() + 60}, "not valid yet"),
+        ({"nbf": 4_000_000_000}, "not valid yet"),
         ({"aud": "https://other.example"}, "another audience"),
         ({"aud": None}, "lacks one of|another audience"),
         ({"aud": [AUDIENCE + "/"]}, "another audience"),

@@ -13,6 +13,9 @@ import { Tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
 import { Tooltip } from "./tooltip.js";
 
+/** Who was here when the page was made, and is not when its history is asked for. */
+const PURGED = "It is not there any more: it was purged.";
+
 const section = part(document, "#instance");
 const message = part(section, "#instance-message");
 const { instanceId = "", name = "", status = "" } = section.dataset;
@@ -63,7 +66,7 @@ function drawSoon() {
 store.onChange((id) => {
   if (id === store.rootId) {
     message.hidden = store.root.error === null;
-    message.textContent = store.root.error;
+    message.textContent = store.root.isGone && store.root.model === null ? PURGED : store.root.error;
     // Below what is still shown nobody would see it.
     if (store.root.isGone) part(section, "[role=tablist]").after(message);
     tabs.setFailed(store.root.status.endsWith("FAILED"));
@@ -81,7 +84,7 @@ async function look(signal) {
     if (!(error instanceof ApiError)) throw error;
     if (store.root.model === null) {
       message.hidden = false;
-      message.textContent = error.message;
+      message.textContent = error.status === 404 ? PURGED : error.message;
     }
     throw error;
   }
