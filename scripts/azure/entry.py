@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from scripts.azure.cli import Az, catch_stop_signals
+from scripts.azure.cli import Az, DryRun, catch_stop_signals
 from scripts.azure.errors import AzureError, InputError
 
 FAILED: Final = 1
@@ -30,14 +30,22 @@ def parser_of(program: str, description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def guarded(az: Az, work: Callable[[], int], *, again: str) -> int:
-    """Runs `work`; what ends it too soon is told with what exists now and how to go on.
+def carried_out(
+    options: argparse.Namespace,
+    seconds: float,
+    work: Callable[[Az], int],
+    *,
+    again: str,
+) -> int:
+    """Runs `work` with the `az` that the options ask for; returns the exit code.
 
-    `again` says how. Returns the exit code.
+    What ends it too soon is told with what exists now and how to go on: `again` says how.
     """
+    kind = DryRun if options.dry_run else Az
+    az = kind(subscription=options.subscription, change_seconds=seconds)
     catch_stop_signals()
     try:
-        return work()
+        return work(az)
     except KeyboardInterrupt:
         print(f"\nInterrupted{f' while: {az.under_way}' if az.under_way else ''}.", file=sys.stderr)
         _tell_state(az, again)

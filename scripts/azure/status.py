@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from scripts.azure import commands
 from scripts.azure.account import Account, prepare
-from scripts.azure.cli import Az, DryRun
-from scripts.azure.entry import NOT_THERE, guarded, parser_of, refused
+from scripts.azure.cli import Az
+from scripts.azure.entry import NOT_THERE, carried_out, parser_of, refused
 from scripts.azure.errors import InputError
 from scripts.azure.inputs import EVERYBODY, Checks
 
@@ -34,9 +34,7 @@ def main(arguments: list[str]) -> int:
         checks.finish()
     except InputError as error:
         return refused(error)
-    kind = DryRun if options.dry_run else Az
-    az = kind(subscription=options.subscription, change_seconds=seconds)
-    return guarded(az, lambda: _work(az, options), again=_AGAIN)
+    return carried_out(options, seconds, lambda az: _work(az, options), again=_AGAIN)
 
 
 def _work(az: Az, options: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ from typing import Final
 
 from scripts.azure import commands, dotenv
 from scripts.azure.account import person_of, prepare
-from scripts.azure.cli import Az, DryRun
-from scripts.azure.entry import guarded, parser_of, refused
+from scripts.azure.cli import Az
+from scripts.azure.entry import carried_out, parser_of, refused
 from scripts.azure.errors import InputError
 from scripts.azure.inputs import EVERYBODY, Checks, Settings, is_private
 from scripts.azure.resources import Resources
@@ -49,15 +49,13 @@ def main(arguments: list[str]) -> int:
     checks = Checks()
     try:
         wish = _read(options, checks)
-        subscription = checks.subscription(options.subscription)
+        checks.subscription(options.subscription)
         seconds = checks.seconds(options.timeout)
         checks.finish()
     except InputError as error:
         return refused(error)
     _tell_allowlist(wish.settings.allowlist)
-    kind = DryRun if options.dry_run else Az
-    az = kind(subscription=subscription, change_seconds=seconds)
-    return guarded(az, lambda: _work(az, wish, options), again=_AGAIN)
+    return carried_out(options, seconds, lambda az: _work(az, wish, options), again=_AGAIN)
 
 
 def _work(az: Az, wish: Wish, options: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """Backups, restores and checks where a disk is full or read-only."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,19 +13,13 @@ from tests.e2e.conftest import StackMaker
 from tests.e2e.keeping import Keeper, furnish, hubs_of, left_in, refused
 from tests.e2e.processes import end
 from tests.e2e.schedulers import data_of
-from tests.e2e.test_data_directory import mounted, remount
+from tests.e2e.test_data_directory import remount, small_disk
 
 
 @pytest.fixture
 def disk(tmp_path: Path, *, in_ci: bool) -> Iterator[Path]:
     """A disk of 100 KiB; only root can make one."""
-    path = tmp_path / "disk"
-    if not mounted(path, "size=100k"):
-        if in_ci:
-            pytest.fail("this process may not mount a file system")
-        pytest.skip("only root can mount a small disk")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)  # noqa: S607 - umount is found on PATH
+    yield from small_disk(tmp_path / "disk", "100k", in_ci=in_ci)
 
 
 def test_a_disk_that_is_full_leaves_no_backup(keeper: Keeper, disk: Path) -> None:

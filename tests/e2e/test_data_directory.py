@@ -172,16 +172,20 @@ def remount(path: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(path)], check=True)  # noqa: S607 - mount is found on PATH
 
 
-@pytest.fixture
-def disk(tmp_path: Path, *, in_ci: bool) -> Iterator[Path]:
-    """A disk of 14 MiB; only root can make one."""
-    path = tmp_path / "disk"
-    if not mounted(path, "size=14m"):
+def small_disk(path: Path, size: str, *, in_ci: bool) -> Iterator[Path]:
+    """A disk for the time of a test."""
+    if not mounted(path, f"size={size}"):
         if in_ci:
             pytest.fail("this process may not mount a file system")
         pytest.skip("only root can mount a small disk")
     yield path
     subprocess.run(["umount", "--lazy", str(path)], check=True)  # noqa: S607 - umount is found on PATH
+
+
+@pytest.fixture
+def disk(tmp_path: Path, *, in_ci: bool) -> Iterator[Path]:
+    """A disk of 14 MiB; only root can make one."""
+    yield from small_disk(tmp_path / "disk", "14m", in_ci=in_ci)
 
 
 def test_a_directory_that_cannot_be_written_is_refused(disk: Path, used: Path) -> None:

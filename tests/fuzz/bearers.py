@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from services.scheduler.auth.gate import Gate
-from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.auth.secret_files import FileRefusedError
 from services.scheduler.auth.tokens import TokenFile
 from services.scheduler.errors import CallError

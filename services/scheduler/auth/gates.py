@@ -23,10 +23,7 @@ def gate_of(settings: AuthSettings) -> Gate:
 
 def _gate_of_jwt(settings: JwtSettings) -> Gate:
     # Cryptography is slow to load, and only this way needs it.
-    from services.scheduler.auth.json_web_tokens import (  # noqa: PLC0415 - as said above
-        JsonWebTokens,
-        JwtRules,
-    )
+    from services.scheduler.auth.json_web_tokens import JsonWebTokens  # noqa: PLC0415 - as said above
     from services.scheduler.auth.key_sources import (  # noqa: PLC0415 - as said above
         KeyAddress,
         KeyFile,
@@ -43,12 +40,4 @@ def _gate_of_jwt(settings: JwtSettings) -> Gate:
     else:
         # Whoever issues the tokens may be away for now: that is no reason not to start.
         source = KeyAddress(settings.jwks, settings.algorithms)
-    rules = JwtRules(
-        issuer=settings.issuer,
-        audience=settings.audience,
-        algorithms=settings.algorithms,
-        roles_claim=settings.roles_claim,
-        hubs_claim=settings.hubs_claim,
-        leeway_seconds=settings.leeway_seconds,
-    )
-    return Gate(JsonWebTokens(rules, source))
+    return Gate(JsonWebTokens(settings, source))

@@ -26,6 +26,7 @@ from jwt.exceptions import (
 from services.scheduler.auth.identity import EVERY_HUB, Identity, Role
 from services.scheduler.auth.key_sources import KeySource
 from services.scheduler.auth.keys import KeySet
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import (
     AuthenticationAwayError,
     ForbiddenError,
@@ -46,19 +47,6 @@ _TEXTS: Final[Mapping[type[PyJWTError], str]] = {
     MissingRequiredClaimError: "The token lacks one of the claims exp, iss and aud",
     PyJWTError: "The token is no valid JSON Web Token",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JwtRules:
-    """What a token must be like."""
-
-    issuer: str
-    audience: str
-    algorithms: frozenset[str]
-    roles_claim: str
-    hubs_claim: str
-    # How far clocks may be apart.
-    leeway_seconds: int
 
 
 @dataclass(frozen=True, slots=True)

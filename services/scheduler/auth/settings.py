@@ -6,6 +6,7 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from services.scheduler.auth.algorithms import ALGORITHMS
+from services.scheduler.auth.rules import JwtRules
 from services.shared.connection import is_loopback
 from services.shared.environment import Environment
 
@@ -19,16 +20,10 @@ _LEEWAY_SECONDS_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JwtSettings:
+class JwtSettings(JwtRules):
     """What a JSON Web Token must be like, and where the keys are: a file, or an address."""
 
     jwks: Path | str
-    issuer: str
-    audience: str
-    algorithms: frozenset[str]
-    roles_claim: str
-    hubs_claim: str
-    leeway_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.scheduler.auth.gate import Gate
-from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import CallError, UnauthenticatedError
 from tests.unit.auth.callers import gate_of_file
 from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published

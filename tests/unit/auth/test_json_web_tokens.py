@@ -12,9 +12,10 @@ from jwt.algorithms import RSAAlgorithm
 
 from services.scheduler.auth import json_web_tokens
 from services.scheduler.auth.identity import Role
-from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
 from services.scheduler.auth.keys import BadKeysError, KeySet
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import (
     AuthenticationAwayError,
     ForbiddenError,

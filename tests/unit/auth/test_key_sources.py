@@ -7,7 +7,7 @@ import pytest
 
 from services.scheduler.auth import key_sources
 from services.scheduler.auth.gate import Gate
-from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import (
     REFETCH_SECONDS,
     REFRESH_SECONDS,
@@ -15,6 +15,7 @@ from services.scheduler.auth.key_sources import (
     KeyAddress,
     KeyFile,
 )
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
 from tests.store.loops import on_a_loop
 from tests.unit.auth.key_server import KeyServer, key_server

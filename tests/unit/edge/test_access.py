@@ -12,8 +12,9 @@ import pytest
 
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.identity import Access
-from services.scheduler.auth.json_web_tokens import JsonWebTokens, JwtRules
+from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyAddress
+from services.scheduler.auth.rules import JwtRules
 from services.scheduler.edge import service as service_module
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.methods import USE_CASES, WAITING

@@ -27,6 +27,19 @@ def copied_at_each_item(hub: OpenHub, folder: Path, crashes: Path) -> list[tuple
     return sent
 
 
+async def with_a_child(tmp_path: Path) -> tuple[OpenHub, list[tuple[str, Path]]]:
+    """A hub in which `main` has started `child`, and what its worker was sent."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    hub = opened(folder)
+    sent = copied_at_each_item(hub, folder, tmp_path / "crashes")
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    await hub.hub.durable()
+    answer(hub, pb.WorkItem(completionToken=sent[0][0]), starting(1, "child"))
+    await hub.hub.durable()
+    return hub, sent
+
+
 def reading(folder: Path, find: Callable[[OpenHub], bool]) -> bool:
     """What is found in the hub that is in a folder."""
     hub = opened(folder)
@@ -44,15 +57,7 @@ def has(instance_id: str) -> Callable[[OpenHub], bool]:
 async def test_turns_are_sent_before_the_disk_has_what_they_are_for_activities_after(
     tmp_path: Path,
 ) -> None:
-    folder, crashes = tmp_path / "hub", tmp_path / "crashes"
-    folder.mkdir()
-    hub = opened(folder)
-    sent = copied_at_each_item(hub, folder, crashes)
-    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    await hub.hub.durable()
-    parent = pb.WorkItem(completionToken=sent[0][0])
-    answer(hub, parent, starting(1, "child"))
-    await hub.hub.durable()
+    hub, sent = await with_a_child(tmp_path)
     answer(hub, pb.WorkItem(completionToken=sent[1][0]), scheduling(1))
     await hub.hub.durable()
     hub.close()
@@ -67,14 +72,7 @@ async def test_turns_are_sent_before_the_disk_has_what_they_are_for_activities_a
 async def test_a_turn_that_was_sent_too_early_is_no_more_after_the_crash_and_its_cause_comes_again(
     tmp_path: Path,
 ) -> None:
-    folder, crashes = tmp_path / "hub", tmp_path / "crashes"
-    folder.mkdir()
-    hub = opened(folder)
-    sent = copied_at_each_item(hub, folder, crashes)
-    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
-    await hub.hub.durable()
-    answer(hub, pb.WorkItem(completionToken=sent[0][0]), starting(1, "child"))
-    await hub.hub.durable()
+    hub, sent = await with_a_child(tmp_path)
     hub.close()
     token, crash = sent[1]
     again = opened(crash)
