@@ -1,7 +1,15 @@
 """What a run came to, as a table for a person."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from tests.chaos.faults.table import KINDS
+
+# A terminal's usual width; a problem is told whole, however long it is.
+_COLUMNS: Final = 80
+_NAME_COLUMNS: Final = max(map(len, KINDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +41,10 @@ class Report:
         rows = [self._row(kind) for kind in kinds]
         starts = ", ".join(f"{name} {number}" for name, number in sorted(self.starts.items()))
         return [
-            f"{'fault':<28} {'injected':>8} {'recovered':>9} {'slowest recovery':>17}",
+            _columns("fault", "injected", "recovered", "slowest recovery"),
             *rows,
             _line("all", self.faults),
-            f"starts: {starts}",
+            *textwrap.wrap(f"starts: {starts}", _COLUMNS, subsequent_indent="  "),
             (
                 f"submissions: {self.submissions} tried, {self.acknowledged} acknowledged,"
                 f" {self.orders} orders"
@@ -55,4 +63,8 @@ class Report:
 def _line(name: str, faults: Sequence[Injected]) -> str:
     times = [fault.recovery for fault in faults if fault.recovery is not None]
     slowest = f"{max(times):.1f} s" if times else "-"
-    return f"{name:<28} {len(faults):>8} {len(times):>9} {slowest:>17}"
+    return _columns(name, str(len(faults)), str(len(times)), slowest)
+
+
+def _columns(name: str, injected: str, recovered: str, slowest: str) -> str:
+    return f"{name:<{_NAME_COLUMNS}} {injected:>9} {recovered:>10} {slowest:>17}"
