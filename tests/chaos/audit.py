@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from services.scheduler.dispatch.suspects import DELIVERIES_MAX, SUSPECT_DELIVERIES
 from services.shared.sdk import new_client
 from tests.chaos import books, ledger
+from tests.chaos.exercise import Ports, exercise
 from tests.chaos.faults.clock import let_the_hour_pass
-from tests.chaos.leaks import Holding, holdings, leaks
+from tests.chaos.leaks import Holding, gathered, holdings, leaks
 from tests.chaos.load import Load, connection_of
-from tests.chaos.stack import WORKERS, Stack
+from tests.chaos.stack import DASHBOARD_PORT, GRPC_PORT, HTTP_PORT, WORKERS, Stack
 from tests.e2e.processes import wait_until
 
 _WELL_SECONDS_MAX: Final = 60.0
 _END_SECONDS_MAX: Final = 90.0
 # What a vanished peer leaves is found by keepalive, and given back a while later.
 _QUIET_SECONDS_MAX: Final = 30.0
-# Ten deliveries, later and later, and the worker that has to come back between them.
-_GIVEN_UP_SECONDS_MAX: Final = 240.0
-_SHORT_SECONDS: Final = 1.0
+# A worker that has to come back for each delivery of what ends it, on a busy machine.
+_COMEBACK_SECONDS_MAX: Final = 10.0
 _LISTED_MAX: Final = 10
+_PORTS: Final = Ports(grpc=GRPC_PORT, http=HTTP_PORT, dashboard=DASHBOARD_PORT)
+_EXERCISE_ORDERS: Final = 600
 _CALL_SECONDS: Final = 10
 _DUE: Final = {
     "scheduler_work_items_waiting": 0,
@@ -28,21 +31,15 @@ _DUE: Final = {
 }
 
 
-def problems(
-    stack: Stack, load: Load, before: Mapping[str, Holding], *, is_short: bool
-) -> Iterator[str]:
-    """What is lost, wrong or left over; `before` is what the parts held before the faults.
-
-    What never completes must be given up by the scheduler. After a run that `is_short` nobody waits
-    for that, which takes a minute and more: it is terminated.
-    """
+def problems(stack: Stack, load: Load, before: Mapping[str, Holding]) -> Iterator[str]:
+    """What is lost, wrong or left over; `before` is what the parts held before the faults."""
     try:
         wait_until(stack.is_well, seconds=_WELL_SECONDS_MAX)
     except AssertionError:
         yield f"not well: {[name for name in stack.parts if not stack.serves(name)]}"
         return
     let_the_hour_pass(stack)
-    _end_what_never_completes(stack, _SHORT_SECONDS if is_short else _GIVEN_UP_SECONDS_MAX)
+    _wait_until_given_up(stack)
     try:
         wait_until(lambda: not ledger.unfinished(stack.file), seconds=_END_SECONDS_MAX)
     except AssertionError:
@@ -50,9 +47,10 @@ def problems(
         yield f"{len(left)} instances have not ended: {left[:_LISTED_MAX]}"
     for guest in stack.guests:
         guest.part.stop()
+    yield from _gathered(stack, load)
     yield from load.complaints
     yield from books.mistakes(stack.environment, load.submissions)
-    yield from books.mistakes_of_guests(stack, were_ended=is_short)
+    yield from books.mistakes_of_guests(stack)
     yield from ledger.mistakes(stack.file)
     yield from _left_over(stack)
     try:
@@ -61,16 +59,42 @@ def problems(
         yield from leaks(before, holdings(stack))
 
 
-def _end_what_never_completes(stack: Stack, patience: float) -> None:
+def _wait_until_given_up(stack: Stack) -> None:
+    """The scheduler has to give up what never completes; the books say so where it has not.
+
+    It is terminated then, so that the rest can be looked at.
+    """
+    # The pauses between deliveries, each twice the one before; a stream must be as old again.
+    pauses = 2 * stack.suspect_seconds * 2 ** (DELIVERIES_MAX - SUSPECT_DELIVERIES)
     hopeless = {
         name for guest in stack.guests for name, due in guest.instances.items() if due is None
     }
     try:
-        wait_until(lambda: not hopeless & set(ledger.unfinished(stack.file)), seconds=patience)
+        wait_until(
+            lambda: not hopeless & set(ledger.unfinished(stack.file)),
+            seconds=pauses + DELIVERIES_MAX * _COMEBACK_SECONDS_MAX,
+        )
     except AssertionError:
         with new_client(connection_of(stack), call_seconds=_CALL_SECONDS) as client:
             for name in hopeless & set(ledger.unfinished(stack.file)):
                 client.terminate_orchestration(name)
+
+
+def _gathered(stack: Stack, load: Load) -> Iterator[str]:
+    """What stays of what comes and goes, in processes that have done all of it before."""
+    _exercise(stack, load, "exercise-1")
+    before = holdings(stack)
+    _exercise(stack, load, "exercise-2")
+    try:
+        wait_until(lambda: not list(gathered(before, holdings(stack))), seconds=_QUIET_SECONDS_MAX)
+    except AssertionError:
+        yield from gathered(before, holdings(stack))
+
+
+def _exercise(stack: Stack, load: Load, name: str) -> None:
+    exercise(_PORTS, f"{name}-idle")
+    load.submit(name, _EXERCISE_ORDERS, 50)
+    wait_until(lambda: not ledger.unfinished(stack.file), seconds=_END_SECONDS_MAX)
 
 
 def _left_over(stack: Stack) -> Iterator[str]:

@@ -61,11 +61,8 @@ def _mistakes_of(
         yield f"{name}: the summary says {different}, and must say {due}"
 
 
-def mistakes_of_guests(stack: Stack, *, were_ended: bool) -> Iterator[str]:
-    """What is wrong with orchestrations that faults brought in.
-
-    `were_ended`: what never completes may have been terminated before the scheduler gave it up.
-    """
+def mistakes_of_guests(stack: Stack) -> Iterator[str]:
+    """What is wrong with orchestrations that faults brought in."""
     settings = ClientSettings.read(Environment(stack.environment))
     with open_session(settings, lambda _notice: None) as session:
         expected = {k: v for guest in stack.guests for k, v in guest.instances.items()}
@@ -74,8 +71,7 @@ def mistakes_of_guests(stack: Stack, *, were_ended: bool) -> Iterator[str]:
             status = state.runtime_status
             if due is None:
                 failure = state.failure_details.message if state.failure_details else ""
-                if not (were_ended and status is OrchestrationStatus.TERMINATED):
-                    yield from mistakes_of_hopeless(name, status, failure)
+                yield from mistakes_of_hopeless(name, status, failure)
             elif status is not OrchestrationStatus.COMPLETED or state.get_output() != due:
                 yield f"{name} is {status.name}: {state.serialized_output}"
 

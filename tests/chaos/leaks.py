@@ -1,4 +1,8 @@
-"""What processes hold, before the faults and after: files, threads and memory, within bounds."""
+"""What processes hold: files, threads and memory, within bounds.
+
+Before the faults and after, where most processes are others by then, and so only much is told of;
+and before one exercise and after it, where little is.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,11 +29,14 @@ class Holding:
 _MORE: Final = {"files": 24, "threads": 48, "memory": 96 * _MIB}
 # Of a process that has lived through it: there is nothing that another one did.
 _MORE_OF_ONE: Final = {"files": 8, "threads": 24, "memory": 48 * _MIB}
+# Of one that has done once more what it had done before: see `exercise`, and how often it does each
+# thing. A pool may have had another thread, and an allocator another arena.
+_MORE_BY_EXERCISE: Final = {"files": 10, "threads": 10, "memory": 10 * _MIB}
 
 
 def holdings(stack: Stack) -> dict[str, Holding]:
     """What every part holds now."""
-    return {name: _holding(part.pid) for name, part in stack.parts.items()}
+    return {name: holding(part.pid) for name, part in stack.parts.items()}
 
 
 def leaks(before: Mapping[str, Holding], after: Mapping[str, Holding]) -> Iterator[str]:
@@ -38,13 +45,28 @@ def leaks(before: Mapping[str, Holding], after: Mapping[str, Holding]) -> Iterat
         yield f"{UNHARMED} has ended, and no fault hit it"
     for name, held in after.items():
         lived = held.pid == before[name].pid
-        for what, more in (_MORE_OF_ONE if lived else _MORE).items():
-            had, has = getattr(before[name], what), getattr(held, what)
-            if has > had + more:
-                yield f"{name} had {had} {what} before the faults, and has {has} after them"
+        for text in _more(before[name], held, _MORE_OF_ONE if lived else _MORE):
+            yield f"{name} {text} the faults"
 
 
-def _holding(pid: int) -> Holding:
+def gathered(before: Mapping[str, Holding], after: Mapping[str, Holding]) -> Iterator[str]:
+    """What has stayed of an exercise with processes that have been through one already."""
+    for name, held in after.items():
+        if held.pid != before[name].pid:
+            yield f"{name} has ended, and no fault hit it"
+        for text in _more(before[name], held, _MORE_BY_EXERCISE):
+            yield f"{name} {text} an exercise"
+
+
+def _more(before: Holding, after: Holding, bounds: Mapping[str, int]) -> Iterator[str]:
+    for what, more in bounds.items():
+        had, has = getattr(before, what), getattr(after, what)
+        if has > had + more:
+            yield f"had {had} {what}, and has {has} after"
+
+
+def holding(pid: int) -> Holding:
+    """What a process holds now."""
     process = Path(f"/proc/{pid}")
     status = dict(
         line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line

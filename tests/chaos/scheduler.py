@@ -1,9 +1,11 @@
-"""`python -m tests.chaos.scheduler [SECONDS]`: the real scheduler on a clock and a disk that fail.
+"""`python -m tests.chaos.scheduler SECONDS PAUSE`: the real scheduler as faults need it.
 
-A second composition root: it hands the scheduler a clock that runs SECONDS ahead, and does what its
-standard input says, one command a line: `clock SECONDS`, `disk fails`, `disk turns read-only`.
+A second composition root: it hands the scheduler a clock that runs SECONDS ahead, has suspects wait
+for PAUSE seconds first and twice as long each time, and does what its standard input says, one
+command a line: `clock SECONDS`, `disk fails`, `disk turns read-only`.
 """
 
+import argparse
 import errno
 import logging
 import sys
@@ -11,6 +13,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from services.scheduler.app import run
+from services.scheduler.dispatch import suspects
 from services.scheduler.errors import SchedulerError, StoreFailedError
 from services.scheduler.settings import SchedulerSettings
 from services.shared.environment import Environment
@@ -52,7 +55,13 @@ def obey(clock: ShiftedClock) -> None:
 
 def main() -> int:
     """Serves as `services.scheduler` does; the same exit codes."""
-    clock = ShiftedClock(float(sys.argv[1]) if sys.argv[1:] else 0.0)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.scheduler", description=__doc__)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("pause", type=float)
+    options = parser.parse_args()
+    # Final for the product: a run of seconds cannot wait as long as a worker should be given.
+    setattr(suspects, "_SECONDS", options.pause)  # noqa: B010 - nobody else may set it
+    clock = ShiftedClock(options.seconds)
     settings = SchedulerSettings.read(Environment.of_process())
     configure_logging(level=settings.log_level, style=settings.log_format)
     threading.Thread(target=obey, args=(clock,), daemon=True).start()

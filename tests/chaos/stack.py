@@ -44,10 +44,14 @@ class Guest:
 
 
 class Stack:
-    """Started with `with`; `folder` gets its disk, its logs and its state files."""
+    """Started with `with`; `folder` gets its disk, its logs and its state files.
 
-    def __init__(self, folder: Path) -> None:
+    `suspect_seconds` is how long the scheduler first waits with what has ended its streams.
+    """
+
+    def __init__(self, folder: Path, suspect_seconds: float) -> None:
         self.folder = folder
+        self.suspect_seconds = suspect_seconds
         self.disk = folder / "disk"
         self.data = self.disk / "data"
         # What the hub has.
@@ -83,7 +87,7 @@ class Stack:
         self.disk.mkdir()
         mount(self.disk, f"size={DISK_MIB}m")
         self.data.mkdir()
-        self._add("scheduler", lambda: ["-m", "tests.chaos.scheduler", str(self.clock_seconds)])
+        self._add("scheduler", self._scheduler_arguments)
         for number in range(1, WORKERS + 1):
             name = f"worker-{number}"
             self._add(
@@ -147,6 +151,10 @@ class Stack:
         families = text_string_to_metric_families(text)
         return sum(s.value for family in families for s in family.samples if s.name == name)
 
+    def _scheduler_arguments(self) -> list[str]:
+        numbers = (self.clock_seconds, self.suspect_seconds)
+        return ["-m", "tests.chaos.scheduler", *map(str, numbers)]
+
     def _add(self, name: str, arguments: Callable[[], list[str]], **variables: str) -> None:
         log = self.folder / f"{name}.log"
         self.parts[name] = Part(name, arguments, log, self.environment | variables)
@@ -186,7 +194,7 @@ def mount(path: Path, options: str) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Stack]:
+def running(folder: Path, suspect_seconds: float) -> Iterator[Stack]:
     """A stack that serves, for a block."""
-    with Stack(folder) as stack:
+    with Stack(folder, suspect_seconds) as stack:
         yield stack

@@ -12,7 +12,7 @@ from durabletask.client import OrchestrationStatus
 from tests.chaos import ledger
 from tests.chaos.books import mistakes_of_hopeless
 from tests.chaos.faults.table import LANES
-from tests.chaos.leaks import Holding, leaks
+from tests.chaos.leaks import Holding, gathered, leaks
 from tests.chaos.stack import UNHARMED
 from tests.conformance.hub import Steps
 from tests.e2e.conftest import StackMaker
@@ -118,7 +118,7 @@ def test_what_leaks_is_named_by_its_process_and_kind(what: str) -> None:
     assert list(leaks(HELD, {"worker-1": Holding(pid=2, **more)})) == []
     [leak] = leaks(HELD, {"worker-1": Holding(pid=2, **more | {what: 10_000_000})})
     assert leak.startswith("worker-1 had ")
-    assert f" {what} before the faults" in leak
+    assert f" {what}, and has 10000000 after the faults" in leak
 
 
 @pytest.mark.parametrize(("what", "has"), [("files", 60), ("threads", 60), ("memory", 170_000)])
@@ -126,7 +126,18 @@ def test_a_process_that_has_lived_through_it_may_have_less_more(what: str, has: 
     held: dict[str, int] = {"files": 40, "threads": 20, "memory": 90_000, what: has}
     assert list(leaks(HELD, {"worker-1": Holding(pid=2, **held)})) == []
     [leak] = leaks(HELD, {"worker-1": Holding(pid=1, **held)})
-    assert f" {what} before the faults" in leak
+    assert f" {what}, and has {has} after the faults" in leak
+
+
+@pytest.mark.parametrize(("what", "has"), [("files", 60), ("threads", 60), ("memory", 110_000)])
+def test_what_stays_of_an_exercise_is_found_sooner(what: str, has: int) -> None:
+    held: dict[str, int] = {"files": 40, "threads": 20, "memory": 90_000}
+    before = {"scheduler": Holding(pid=1, **held)}
+    assert list(gathered(before, before)) == []
+    [told] = gathered(before, {"scheduler": Holding(pid=1, **held | {what: has})})
+    assert told == f"scheduler had {held[what]} {what}, and has {has} after an exercise"
+    [ended] = gathered(before, {"scheduler": Holding(pid=2, **held)})
+    assert ended == "scheduler has ended, and no fault hit it"
 
 
 def test_a_process_that_no_fault_hits_is_the_same_in_the_end() -> None:
