@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -91,3 +92,16 @@ async def test_a_handshake_is_not_waited_for(tmp_path: Path) -> None:
             reader, writer = await port.idle()
             assert await ended(reader)
             writer.close()
+
+
+def test_a_port_is_taken_again_while_connections_of_the_process_before_linger() -> None:
+    before = http_port.listen("127.0.0.1", 0)
+    port = before.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS) as client:
+        accepted, _address = before.accept()
+        # As a process that is killed does: its end of the connection is the first to go.
+        accepted.close()
+        before.close()
+        assert client.recv(1) == b""
+    with http_port.listen("127.0.0.1", port) as after:
+        assert after.getsockname()[1] == port

@@ -1,5 +1,6 @@
 """What a task hub refuses because there is too much of it; nothing has changed then."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -189,13 +190,25 @@ async def test_who_suspends_again_and_again_fills_an_inbox(tmp_path: Path) -> No
 
 
 @on_a_loop
-async def test_clients_that_wait_are_bounded(tmp_path: Path) -> None:
-    async with hub_with(tmp_path, Bounds(waiters_max=0)) as hub:
+async def test_clients_that_wait_are_bounded_and_one_that_is_gone_makes_room(
+    tmp_path: Path,
+) -> None:
+    async with hub_with(tmp_path, Bounds(waiters_max=1)) as hub:
         hub.hub.start(starting("a"))
+        await hub.hub.durable()
         request = pb.GetInstanceRequest(instanceId="a")
-        with pytest.raises(OverloadError, match=r"\(SCHEDULER_WAITERS_MAX\)"):
-            await hub.hub.wait(request, lambda row: row.status.is_terminal)
-        assert len(hub.waiters) == 0
+        for _ in range(2):
+            waiting = asyncio.create_task(hub.hub.wait(request, lambda row: row.status.is_terminal))
+            await asyncio.sleep(0)
+            assert len(hub.waiters) == 1
+            with pytest.raises(OverloadError, match=r"\(SCHEDULER_WAITERS_MAX\)"):
+                await hub.hub.wait(request, lambda row: row.status.is_terminal)
+            assert len(hub.waiters) == 1
+            # What the end of its call does.
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert len(hub.waiters) == 0
 
 
 @on_a_loop

@@ -1,7 +1,9 @@
 """A turn goes to its worker while what it depends on is being written: what a crash makes of it."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from services.scheduler.dispatch.items import Kind
@@ -87,3 +89,28 @@ async def test_a_turn_that_was_sent_too_early_is_no_more_after_the_crash_and_its
     assert child.orchestratorRequest.instanceId == "child"
     assert child.completionToken != token
     again.close()
+
+
+def deliveries_in(folder: Path) -> int:
+    """What the row of the one open activity counts, in the hub that is in a folder."""
+    with closing(sqlite3.connect(folder / "hub.db")) as connection:
+        return int(connection.execute("SELECT deliveries FROM activities").fetchone()[0])
+
+
+@on_a_loop
+async def test_that_a_delivery_ended_its_stream_is_on_the_disk_before_the_next_one(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    hub = opened(folder)
+    worker = Worker(hub)
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    answer(hub, await worker.item(), scheduling(1))
+    assert (await worker.item()).HasField("activityRequest")
+    another = copied_at_each_item(hub, folder, tmp_path / "crashes")
+    hub.desk.disconnect(worker.stream)
+    await hub.hub.durable()
+    hub.close()
+    [(_, crash)] = another
+    assert deliveries_in(crash) == 1
