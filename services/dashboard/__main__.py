@@ -15,6 +15,7 @@ python -m services.dashboard
 Web pages over the scheduler's management API. Settings come from the environment and from .env:
 
   DASHBOARD_HOST            the address to listen on (127.0.0.1)
+  DASHBOARD_ALLOW_INSECURE  1 allows other machines to reach it: it asks for no password (0)
   DASHBOARD_PORT            the port; 0 takes a free one (8082)
   DASHBOARD_HOSTS           more names under which browsers may ask, separated by commas
   SCHEDULER_HTTP_ENDPOINT   the scheduler's HTTP port (http://localhost:8081)

@@ -14,7 +14,6 @@ from services.dashboard.errors import PortInUseError
 from services.dashboard.rendering import Templates
 from services.dashboard.scheduler_api import connected
 from services.dashboard.settings import DashboardSettings
-from services.shared.connection import is_exposed
 from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
 from services.shared.http_port import Server, listen
 
@@ -38,12 +37,7 @@ async def serve(settings: DashboardSettings) -> None:
     """Serves until SIGTERM or SIGINT; raises `PortInUseError`."""
     # A line for every call of the API would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if settings.token is not None and is_exposed(settings.host):
-        log.warning(
-            "whoever reaches %s may do what the dashboard's token may (ENDPOINT_TOKEN): this"
-            " network must be private, or the token a reader's",
-            settings.host,
-        )
+    _warn(settings)
     listener = bind(settings.host, settings.port)
     port = listener.getsockname()[1]
     async with connected(settings.scheduler, ca=settings.ca, token=settings.token) as api:
@@ -68,3 +62,21 @@ async def serve(settings: DashboardSettings) -> None:
             flush=True,
         )
         await server.serve(sockets=[listener])
+
+
+def _warn(settings: DashboardSettings) -> None:
+    """Once, at the start: somebody should have meant it."""
+    if not settings.is_exposed:
+        return
+    if settings.token is None:
+        log.warning(
+            "whoever reaches %s may change everything (DASHBOARD_ALLOW_INSECURE=1): this network"
+            " must be private",
+            settings.host,
+        )
+    else:
+        log.warning(
+            "whoever reaches %s may do what the dashboard's token may (ENDPOINT_TOKEN,"
+            " DASHBOARD_ALLOW_INSECURE=1): this network must be private, or the token a reader's",
+            settings.host,
+        )

@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from services.shared import logs
 from services.shared.bearer import TokenSource, read_ca, read_token
+from services.shared.connection import is_exposed
 from services.shared.environment import Environment
 
 HUB_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -35,6 +36,11 @@ class DashboardSettings:
     hosts: tuple[str, ...]
     log_level: str
     log_format: str
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether somebody on another machine could reach it."""
+        return is_exposed(self.host)
 
     @classmethod
     def read(cls, environment: Environment) -> Self:
@@ -71,5 +77,15 @@ class DashboardSettings:
             log_level=environment.choice("LOG_LEVEL", "info", choices=logs.LEVELS),
             log_format=environment.choice("LOG_FORMAT", "console", choices=logs.FORMATS),
         )
+        may_be_insecure = environment.flag("DASHBOARD_ALLOW_INSECURE")
+        if settings.is_exposed and not may_be_insecure:
+            # Not with a reader's token either: it has no accounts, and shows everything.
+            environment.refuse(
+                "DASHBOARD_HOST",
+                settings.host,
+                "whoever reaches this address could do what the dashboard may, without a password:"
+                " keep it on 127.0.0.1, or, where the network is private, set"
+                " DASHBOARD_ALLOW_INSECURE=1",
+            )
         environment.check()
         return settings

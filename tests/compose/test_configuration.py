@@ -7,6 +7,7 @@ from services.client.settings import ClientSettings
 from services.dashboard.settings import DashboardSettings
 from services.scheduler.settings import SchedulerSettings
 from services.shared.environment import Environment
+from services.shared.errors import SettingsError
 from services.worker.settings import WorkerSettings
 from tests.compose.compose_stack import BASE, EMBEDDED, environment_with, run
 
@@ -42,11 +43,13 @@ AZURE = {
 }
 
 
-def configured(files: tuple[str, ...] = BASE, /, **variables: str) -> dict[str, Any]:
+def configured(
+    files: tuple[str, ...] = BASE, /, dotenv: str = "/dev/null", **variables: str
+) -> dict[str, Any]:
     """The services as compose resolves them without a `.env`, what is unset left out."""
     chosen = [argument for file in files for argument in ("--file", file)]
     ran = run(
-        "docker", "compose", "--env-file", "/dev/null", *chosen, "--profile", "client",
+        "docker", "compose", "--env-file", dotenv, *chosen, "--profile", "client",
         "config", "--format", "json",
         environment=environment_with(**variables),
     )  # fmt: skip
@@ -224,6 +227,23 @@ def test_our_own_scheduler_takes_the_place_of_the_emulator() -> None:
     assert scheduler["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("dotenv", ["/dev/null", ".env.example"], ids=["none", "a copy"])
+def test_what_other_containers_reach_is_allowed_to_be_reached_by_them(dotenv: str) -> None:
+    services = configured(EMBEDDED, dotenv=dotenv)
+    reads: dict[str, type[SchedulerSettings | DashboardSettings]] = {
+        "scheduler": SchedulerSettings,
+        "dashboard": DashboardSettings,
+    }
+    for name, settings in reads.items():
+        # As the image has it.
+        image = {f"{name.upper()}_HOST": "0.0.0.0"}  # noqa: S104 - in a container
+        values = image | services[name]["environment"]
+        assert settings.read(Environment(values)).is_exposed
+        refusing = values | {f"{name.upper()}_ALLOW_INSECURE": "0"}
+        with pytest.raises(SettingsError, match=f"{name.upper()}_HOST"):
+            settings.read(Environment(refusing))
+
+
 @pytest.mark.parametrize(
     ("files", "names"),
     [(BASE, {"worker", "client"}), (EMBEDDED, {"worker", "client", "scheduler"})],
@@ -244,6 +264,7 @@ def test_large_payloads_are_on_a_volume_that_all_who_use_them_share(
 def test_the_dashboard_stands_beside_our_own_scheduler_only() -> None:
     dashboard = configured(EMBEDDED, TASKHUB="orders", DASHBOARD_PORT="3")["dashboard"]
     assert dashboard["environment"] == {
+        "DASHBOARD_ALLOW_INSECURE": "1",
         "SCHEDULER_HTTP_ENDPOINT": "http://scheduler:8081",
         "TASKHUB": "orders",
     }

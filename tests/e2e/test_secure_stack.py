@@ -312,8 +312,20 @@ def test_a_network_that_is_private_is_named_in_the_log(new_stack: StackMaker) ->
         workers=0,
         SCHEDULER_HOST="0.0.0.0",  # noqa: S104 - for this test
         SCHEDULER_ALLOW_INSECURE="1",
+        DASHBOARD_HOST="0.0.0.0",  # noqa: S104 - for this test
+        DASHBOARD_ALLOW_INSECURE="1",
     ) as stack:
-        assert "this network must be private" in stack.log_tail("scheduler")
+        stack.start_dashboard()
+        for part in ("scheduler", "dashboard"):
+            told = stack.log_tail(part)
+            assert "whoever reaches 0.0.0.0 may change everything" in told
+            assert f"{part.upper()}_ALLOW_INSECURE=1): this network must be private" in told
+
+
+def test_on_this_machine_alone_nothing_is_warned_of(new_stack: StackMaker) -> None:
+    with new_stack(workers=0) as stack:
+        stack.start_dashboard()
+        assert "WARNING" not in stack.log_tails()
 
 
 def test_a_dashboard_with_a_token_that_others_can_reach_says_so(
@@ -326,6 +338,7 @@ def test_a_dashboard_with_a_token_that_others_can_reach_says_so(
         SCHEDULER_TOKEN_FILE=str(token),
         ENDPOINT_TOKEN=READER,
         DASHBOARD_HOST="0.0.0.0",  # noqa: S104 - for this test
+        DASHBOARD_ALLOW_INSECURE="1",
     ) as stack:
         stack.start_dashboard()
         told = stack.log_tail("dashboard")

@@ -15,6 +15,35 @@ def test_the_dashboard_listens_on_this_machine_alone_by_default() -> None:
     assert settings.scheduler == "http://localhost:8081"
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"DASHBOARD_HOST": "0.0.0.0"},  # noqa: S104 - what is refused
+        {"DASHBOARD_HOST": "::"},
+        {"DASHBOARD_HOST": "192.0.2.7"},
+        {"DASHBOARD_HOST": "board.example.com"},
+        {"DASHBOARD_HOST": "0.0.0.0", "DASHBOARD_ALLOW_INSECURE": "0"},  # noqa: S104 - as above
+        # Of the scheduler, and a token that is a reader's or not: it asks nobody for a password.
+        {"DASHBOARD_HOST": "0.0.0.0", "SCHEDULER_ALLOW_INSECURE": "1"},  # noqa: S104 - as above
+        {"DASHBOARD_HOST": "0.0.0.0", "ENDPOINT_TOKEN": "t" * 32},  # noqa: S104 - as above
+    ],
+)
+def test_other_machines_reach_it_only_where_somebody_has_meant_it(values: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        DashboardSettings.read(Environment(values))
+    [problem] = refused.value.problems
+    assert (problem.name, problem.value) == ("DASHBOARD_HOST", values["DASHBOARD_HOST"])
+    assert "DASHBOARD_ALLOW_INSECURE=1" in problem.allowed
+    allowed = values | {"DASHBOARD_ALLOW_INSECURE": "1"}
+    assert DashboardSettings.read(Environment(allowed)).is_exposed
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST."])
+def test_this_machine_is_no_other_machine(host: str) -> None:
+    settings = DashboardSettings.read(Environment({"DASHBOARD_HOST": host}))
+    assert not settings.is_exposed
+
+
 def test_every_bad_setting_is_told_with_its_value() -> None:
     bad = {
         "DASHBOARD_HOST": "my host",
