@@ -1,9 +1,11 @@
 """A server of signing keys, and what it is made to do wrong."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class KeyServer(ThreadingHTTPServer):
@@ -23,11 +25,25 @@ class KeyServer(ThreadingHTTPServer):
         self.pause = 0.0
         self.answers = threading.Event()
         self.answers.set()
+        self._scheme = "http"
 
     @property
     def url(self) -> str:
         """Where the keys are."""
-        return f"http://127.0.0.1:{self.server_port}/keys"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}/keys"
+
+    def encrypt(self, cert: Path, key: Path) -> None:
+        """Speaks TLS from now on."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        # The handshake is its thread's: one that fails must not end the server.
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self._scheme = "https"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: who does not trust it hangs up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from jwt.algorithms import RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt import PyJWK
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.warnings import InsecureKeyLengthWarning
 
-from services.scheduler.auth import json_web_tokens
 from services.scheduler.auth.identity import Role
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
@@ -78,6 +80,7 @@ def test_a_good_token_is_somebody(verifier: JsonWebTokens) -> None:
         ({"exp": "soon"}, "no valid"),
         ({"exp": 10**400}, "no valid"),
         ({"nbf": 4_000_000_000}, "not valid yet"),
+        ({"iat": 4_000_000_000}, "not valid yet"),
         ({"aud": "https://other.example"}, "another audience"),
         ({"aud": None}, "lacks one of|another audience"),
         ({"aud": [AUDIENCE + "/"]}, "another audience"),
@@ -107,6 +110,24 @@ def test_a_signature_of_another_key_is_refused(verifier: JsonWebTokens) -> None:
     good = SIGNER.token().split(".")
     other = SIGNER.token(hubs=["*"]).split(".")
     assert "signature is wrong" in refusal(verifier, ".".join((good[0], other[1], good[2])))
+
+
+def test_a_token_that_is_remembered_is_remembered_with_its_signature(
+    verifier: JsonWebTokens,
+) -> None:
+    good = SIGNER.token()
+    assert verifier.verify(good).name == "ada"
+    signed, _, signature = good.rpartition(".")
+    for other in ("", signature[:-4], signature.swapcase(), STRANGER.token().rpartition(".")[2]):
+        with pytest.raises(UnauthenticatedError):
+            verifier.verify(f"{signed}.{other}")
+    everywhere = SIGNER.token(hubs="*").split(".")
+    with pytest.raises(UnauthenticatedError):
+        verifier.verify(".".join((everywhere[0], everywhere[1], signature)))
+    # Many of them, so that no short digest would do.
+    for number in range(1_000):
+        with pytest.raises(UnauthenticatedError):
+            verifier.verify(f"{signed}.{number:04}")
 
 
 def test_no_algorithm_and_confused_ones_are_refused(verifier: JsonWebTokens) -> None:
@@ -165,6 +186,8 @@ def test_deep_nesting_is_refused(verifier: JsonWebTokens) -> None:
         ({"roles": ["reader", "contributor"]}, Role.CONTRIBUTOR, {"default"}),
         ({"hubs": "*"}, Role.CONTRIBUTOR, None),
         ({"hubs": ["a", "*"]}, Role.CONTRIBUTOR, None),
+        ({"hubs": ["team-*", "**"]}, Role.CONTRIBUTOR, {"team-*", "**"}),
+        ({"roles": "reader contributors non-contributor"}, Role.READER, {"default"}),
         ({"hubs": None}, Role.CONTRIBUTOR, set()),
         ({"hubs": 7}, Role.CONTRIBUTOR, set()),
         ({"hubs": [7, None, "a"]}, Role.CONTRIBUTOR, {"a"}),
@@ -185,7 +208,15 @@ def test_the_claims_can_have_other_names(jwks: Path) -> None:
     assert (identity.role, identity.hubs) == (Role.READER, frozenset({"a"}))
 
 
-@pytest.mark.parametrize("roles", [None, [], "owner", 7, {"reader": 1}, [["reader"]]])
+def test_a_name_for_the_log_has_a_bound(verifier: JsonWebTokens) -> None:
+    assert verifier.verify(SIGNER.token(sub="s" * 5_000)).name == "s" * 64
+    # The library takes no other `sub`, but for none.
+    assert verifier.verify(SIGNER.token(sub=None)).name == "unnamed"
+
+
+@pytest.mark.parametrize(
+    "roles", [None, [], "owner", "contributors", 7, {"reader": 1}, [["reader"]]]
+)
 def test_without_a_role_nothing_is_allowed(verifier: JsonWebTokens, roles: object) -> None:
     with pytest.raises(ForbiddenError, match="roles"):
         verifier.verify(SIGNER.token(roles=roles))
@@ -219,13 +250,17 @@ def test_a_key_that_is_taken_back_counts_no_more_for_tokens_seen_before(
     assert verifier.verify(token).name == "ada"
 
 
-def test_only_so_many_tokens_are_remembered(
-    verifier: JsonWebTokens, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(json_web_tokens, "_REMEMBERED_MAX", 2)
-    tokens = [SIGNER.token(sub=f"s{n}") for n in range(3)]
+def test_a_thousand_tokens_are_remembered_and_no_more(tmp_path: Path) -> None:
+    # Quick to sign with.
+    signer = Signer("one", "EdDSA")
+    path = tmp_path / "jwks.json"
+    path.write_bytes(published(signer))
+    allowed = frozenset({"EdDSA"})
+    verifier = JsonWebTokens(rules(algorithms=allowed), KeyFile(path, allowed))
+    tokens = [signer.token(sub=f"s{n}") for n in range(1_001)]
     first = [verifier.verify(token) for token in tokens]
-    assert verifier.verify(tokens[2]) is first[2]
+    for number in (1, 500, 1_000):
+        assert verifier.verify(tokens[number]) is first[number]
     assert verifier.verify(tokens[0]) is not first[0]
 
 
@@ -244,7 +279,43 @@ def test_a_token_without_a_key_id_means_the_only_key(verifier: JsonWebTokens, jw
     nameless = SIGNER.token(headers={"kid": None})
     assert verifier.verify(nameless).name == "ada"
     jwks.write_bytes(published(SIGNER, Signer("two")))
-    assert refusal(verifier, nameless)
+    assert "not known" in refusal(verifier, nameless)
+
+
+def test_a_key_verifies_the_algorithm_that_it_is_asked_for_and_no_other() -> None:
+    both = frozenset({"RS256", "PS256"})
+    keys = KeySet.of(published(SIGNER, Signer("two")), both)
+    for algorithm in both:
+        found = keys.find("one", algorithm)
+        assert found is not None
+        assert found.algorithm_name == algorithm
+    # An id that is no text is none.
+    assert KeySet.of(published(SIGNER, kid=["one"]), both).find(None, "RS256") is not None
+    for_one = KeySet.of(published(SIGNER, alg="RS256"), both)
+    assert for_one.find("one", "RS256") is not None
+    assert for_one.find("one", "PS256") is None
+    assert for_one.find("two", "RS256") is None
+
+
+class _Held:
+    """A source of keys that were never looked at."""
+
+    may_renew = is_away = False
+
+    def __init__(self, keys: KeySet) -> None:
+        self.keys = keys
+
+    async def renewed(self) -> None:
+        """There is nothing to wait for."""
+
+
+def test_a_short_key_verifies_nothing_wherever_it_comes_from() -> None:
+    short = Signer("short", bits=1024)
+    key = PyJWK(short.public, "RS256")
+    keys = KeySet({("short", "RS256"): key}, frozenset({"short"}))
+    with pytest.warns(InsecureKeyLengthWarning):
+        token = short.token()
+    assert "no valid" in refusal(JsonWebTokens(rules(), _Held(keys)), token)
 
 
 SECRET = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "kid": "one"}
@@ -262,7 +333,7 @@ BAD_DOCUMENTS: list[bytes] = [
     published(SIGNER, use="enc"),
     published(SIGNER, alg="RS512"),
     json.dumps({"keys": [RSAAlgorithm.to_jwk(SIGNER.private, as_dict=True)]}).encode(),
-    published(Signer("short", bits=1024)),
+    published(Signer("short", bits=2040)),
     published(Signer("curve", "ES256")),
     b"[" * 100_000,
     json.dumps({"keys": [SIGNER.public] * 201}).encode(),
@@ -273,3 +344,14 @@ BAD_DOCUMENTS: list[bytes] = [
 def test_a_document_without_a_usable_key_is_refused(number: int) -> None:
     with pytest.raises(BadKeysError):
         KeySet.of(BAD_DOCUMENTS[number], frozenset({"RS256"}))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "curve"), [("ES256", ec.SECP384R1()), ("ES384", ec.SECP256R1())]
+)
+def test_a_key_on_the_curve_of_another_algorithm_is_refused(
+    algorithm: str, curve: ec.EllipticCurve
+) -> None:
+    public = ECAlgorithm.to_jwk(ec.generate_private_key(curve).public_key(), as_dict=True)
+    with pytest.raises(BadKeysError, match=f"no key for {algorithm}"):
+        KeySet.of(json.dumps({"keys": [public]}).encode(), frozenset({algorithm}))

@@ -2,21 +2,27 @@ import asyncio
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
+from services.client.settings import ClientSettings
 from services.scheduler.auth import key_sources
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import (
+    FETCH_SECONDS,
     REFETCH_SECONDS,
     REFRESH_SECONDS,
     STALE_SECONDS_MAX,
+    WAIT_SECONDS,
     KeyAddress,
     KeyFile,
 )
 from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
+from services.shared.environment import Environment
+from tests.e2e.certificates import made
 from tests.store.loops import on_a_loop
 from tests.unit.auth.key_server import KeyServer, key_server
 from tests.unit.auth.scarce_files import no_more_files
@@ -151,6 +157,10 @@ async def test_nobody_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch)
         for _ in range(2):
             with pytest.raises(AuthenticationAwayError):
                 await door.admit(ONE.token())
+        # Nor does a scheduler that stops.
+        assert {thread.daemon for thread in threading.enumerate() if thread.name == "jwks"} == {
+            True
+        }
         monkeypatch.undo()
         server.answers.set()
         await door.fetched()
@@ -158,10 +168,17 @@ async def test_nobody_waits_longer_than_a_while(monkeypatch: pytest.MonkeyPatch)
         assert server.asked == 1
 
 
+def test_a_caller_hears_of_a_server_that_hangs_before_its_own_patience_ends() -> None:
+    client = ClientSettings.read(Environment({}))
+    assert FETCH_SECONDS < WAIT_SECONDS < client.call_seconds
+    # As the documentation says it.
+    assert (REFETCH_SECONDS, REFRESH_SECONDS, STALE_SECONDS_MAX) == (10, 15 * 60, 24 * 3600)
+
+
 def test_a_server_that_sends_drop_by_drop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_sources, "FETCH_SECONDS", 0.3)
     with key_server() as server:
-        server.document = b" " * 10_000
+        server.document = b" " * 200
         server.pause = 0.02
         with pytest.raises(TimeoutError):
             key_sources.fetched(server.url)
@@ -172,6 +189,41 @@ def test_a_document_has_a_bound() -> None:
         server.document = b" " * (1024 * 1024 + 1)
         with pytest.raises(ValueError, match="more than 1048576 bytes"):
             key_sources.fetched(server.url)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_leads_nowhere(status: int) -> None:
+    with key_server() as server, key_server() as other:
+        other.document = published(TWO)
+        server.status, server.location = status, other.url
+        with pytest.raises(OSError, match=f"redirect \\({status}\\)"):
+            key_sources.fetched(server.url)
+        assert (server.asked, other.asked) == (1, 0)
+
+
+def test_a_server_with_a_certificate_that_nobody_vouches_for_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = made(tmp_path / "own", "127.0.0.1")
+    elsewhere = made(tmp_path / "elsewhere", "issuer.example")
+    with key_server() as server:
+        server.document = published(ONE)
+        server.encrypt(files.cert, files.key)
+        for ca in (None, elsewhere.ca):
+            if ca is not None:
+                monkeypatch.setenv("SSL_CERT_FILE", str(ca))
+            with pytest.raises(URLError, match="CERTIFICATE_VERIFY_FAILED"):
+                key_sources.fetched(server.url)
+        assert server.asked == 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(files.ca))
+        assert key_sources.fetched(server.url) == published(ONE)
+    with key_server() as server:
+        # Of an authority that is trusted, for somebody else.
+        monkeypatch.setenv("SSL_CERT_FILE", str(elsewhere.ca))
+        server.encrypt(elsewhere.cert, elsewhere.key)
+        with pytest.raises(URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            key_sources.fetched(server.url)
+        assert server.asked == 0
 
 
 def test_no_proxy_hears_of_keys_that_come_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
