@@ -55,6 +55,7 @@ class TokenFile:
         """Whose token it is; raises `UnauthenticatedError`, `AuthenticationAwayError`."""
         self._look()
         if self._problem is not None:
+            # Whoever had a token must not keep it because the file that took it away is bad.
             raise AuthenticationAwayError
         digest = _digest(token)
         found = None
@@ -90,8 +91,6 @@ class TokenFile:
         self._mark = mark
 
     def _refuse(self, problem: str) -> None:
-        # Whoever had a token must not keep it because the file that took it away is unreadable.
-        self._entries = ()
         if problem != self._problem:
             log.error("nobody is let in: SCHEDULER_TOKEN_FILE: %s", problem)
         self._problem = problem

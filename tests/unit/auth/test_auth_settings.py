@@ -69,7 +69,7 @@ def test_algorithms_are_named_one_by_one() -> None:
     assert auth.jwt.algorithms == {"ES256", "EdDSA"}
     auth = read(JWT)
     assert auth.jwt is not None
-    assert (auth.jwt.algorithms, auth.jwt.leeway_seconds) == ({"RS256"}, 30)
+    assert (auth.jwt.algorithms, auth.jwt.leeway_seconds) == (frozenset({"RS256"}), 30)
     assert (auth.jwt.issuer, auth.jwt.audience) == (ISSUER, "https://durabletask.io")
 
 
