@@ -13,7 +13,7 @@ PROCESSES ?= 4
 export EMBEDDED KEEP ORDERS WORKERS BATCH_SIZE N SEED MINUTES ARGS UPGRADE FILE TRACING METRICS
 
 RUNTIME_LOCKS := services/scheduler/requirements.txt services/worker/requirements.txt \
-  services/client/requirements.txt services/dashboard/requirements.txt scripts/requirements.txt
+  services/client/requirements.txt services/dashboard/requirements.txt
 python := .venv/bin/python
 PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --require-hashes
 

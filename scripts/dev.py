@@ -1,19 +1,22 @@
 """`make dev`: the stack without Docker in the foreground, until Ctrl-C."""
 
 import os
-import shlex
-import signal
 import sys
 from typing import Final
 
-from honcho import manager as honcho
-
-from scripts.local_stack import DASHBOARD_PORT, ROOT, StackError, free_port, own_port, read_workers
+from scripts.foreground import Foreground, Part
+from scripts.local_stack import (
+    DASHBOARD_PORT,
+    SCHEDULER_READY,
+    StackError,
+    free_port,
+    own_port,
+    read_workers,
+)
 from services.shared.connection import read_connection
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 
-_INTERRUPTED: Final = 130
 _PORT_MAX: Final = 65_535
 # Longer than a worker's own grace is by default.
 _GRACE_SECONDS: Final = 35
@@ -27,21 +30,20 @@ def main() -> int:
     except (StackError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
-    # A terminal that is closed stops the stack as Ctrl-C does; honcho does not listen to it.
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    # Its own 5 s end a worker in the middle of what it may finish.
-    honcho.KILL_WAIT = _GRACE_SECONDS
-    manager = honcho.Manager()
-    parts = [("scheduler", "services.scheduler", environment)]
-    for number in range(1, workers + 1):
-        own = environment | own_port(environment, number)
-        parts.append((f"worker-{number}", "services.worker", own))
+    scheduler = Part(name="scheduler", module="services.scheduler", environment=environment)
+    others = [
+        Part(
+            name=f"worker-{number}",
+            module="services.worker",
+            environment=environment | own_port(environment, number),
+        )
+        for number in range(1, workers + 1)
+    ]
     # Its line of readiness is the link.
-    parts.append(("dashboard", "services.dashboard", environment))
-    for name, module, variables in parts:
-        manager.add_process(name, _python(module), env=variables, cwd=str(ROOT))
-    manager.loop()
-    return 0 if manager.returncode == _INTERRUPTED else int(manager.returncode or 0)
+    others.append(Part(name="dashboard", module="services.dashboard", environment=environment))
+    # Not before it is ready: at its address another one may answer, which this one then fails on.
+    stack = Foreground(scheduler, others, ready=SCHEDULER_READY, grace_seconds=_GRACE_SECONDS)
+    return stack.run()
 
 
 def _environment() -> dict[str, str]:
@@ -64,11 +66,6 @@ def _environment() -> dict[str, str]:
         "DASHBOARD_PORT": dashboard_port,
         "DTS_TASK_HUB_NAMES": hubs,
     }
-
-
-def _python(module: str) -> str:
-    # `exec`, so that a signal meets the service and not a shell around it.
-    return f"exec {shlex.join([sys.executable, '-m', module])}"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ WORKERS_MAX: Final = 32
 _PORTS: Final = range(20_000, 32_000)
 _TRIES: Final = 8
 _RANDOM: Final = random.SystemRandom()
-_READY: Final = re.compile(
+SCHEDULER_READY: Final = re.compile(
     r"^ready: gRPC on .*:(?P<grpc>\d+), HTTP on .*:(?P<http>\d+),", re.MULTILINE
 )
 _ANY_PORTS: Final = {"SCHEDULER_GRPC_PORT": "0", "SCHEDULER_HTTP_PORT": "0"}
@@ -141,7 +141,7 @@ class LocalStack:
 
     def start_scheduler(self) -> None:
         """Starts the scheduler and waits until it serves; raises `StackError`."""
-        ready = self._start("scheduler", _ANY_PORTS, _READY)
+        ready = self._start("scheduler", _ANY_PORTS, SCHEDULER_READY)
         self._use_ports(int(ready["grpc"]), int(ready["http"]))
 
     def start_dashboard(self) -> None:

@@ -13,15 +13,22 @@ _STOP: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """SIGTERM and SIGINT, caught from the moment of construction (in the main thread)."""
+    """SIGTERM and SIGINT, and `more`, caught from the moment of construction (in the main thread).
 
-    def __init__(self) -> None:
+    It can be waited for together with others: see `fileno()`.
+    """
+
+    def __init__(self, *more: signal.Signals) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.settimeout(0)
         self._writer.settimeout(0)
         signal.set_wakeup_fd(self._writer.fileno())
-        for number in _STOP:
+        for number in (*_STOP, *more):
             signal.signal(number, _ignore)
+
+    def fileno(self) -> int:
+        """What is ready to be read once `wait()` has something to return."""
+        return self._reader.fileno()
 
     def wait(self, timeout: float | None = None) -> int | None:
         """Waits for a signal, `wake()`, or `timeout` seconds; returns its number or None."""

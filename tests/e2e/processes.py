@@ -71,7 +71,7 @@ def started(arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
     """Ends a process that a test started, if it still runs, with all that it started itself."""
     family = [process.pid, *children_of(process.pid)] if process.poll() is None else []
     for pid in family:

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from scripts.local_stack import GRPC_PORT, ROOT, free_port
+from scripts.local_stack import GRPC_PORT, ROOT
 from tests.e2e.conftest import FAST, StackMaker
 from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
 
@@ -245,40 +245,6 @@ def test_demos_at_the_same_time_have_a_scheduler_each() -> None:
     assert [demo.returncode for demo in demos] == [0, 0, 0]
     schedulers = {re.search(r"scheduler +(\S+)", output)[1] for output in outputs}  # type: ignore[index]  # it is there
     assert len(schedulers) == 3
-
-
-def test_dev_runs_the_stack_with_prefixed_logs_until_ctrl_c(tmp_path: Path) -> None:
-    log = tmp_path / "dev.log"
-    port = free_port(0)
-    settings = {
-        "SCHEDULER_GRPC_PORT": str(port),
-        "SCHEDULER_HTTP_PORT": "0",
-        "SCHEDULER_DATA_DIR": str(tmp_path / "data"),
-    }
-    with log.open("wb") as stream:
-        dev = subprocess.Popen(
-            [sys.executable, "-m", "scripts.dev", "2"],
-            cwd=ROOT,
-            env=os.environ | settings | {"TASKHUB": "orders"},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-    try:
-        wait_for_line(log, f"connected to http://localhost:{port} (task hub orders)", times=2)
-        wait_for_line(log, "ready: dashboard on")
-        link = re.search(r"ready: dashboard on (http://[0-9.:]+), scheduler", log.read_text())
-        assert link is not None
-        assert "orders" in look(f"{link[1]}/")
-        family = children_of(dev.pid)
-        os.killpg(dev.pid, signal.SIGINT)
-        assert dev.wait(20) == 0
-        wait_until(lambda: not any(is_alive(pid) for pid in family))
-    finally:
-        end(dev)
-    text = log.read_text()
-    for name in ("scheduler", "worker-1", "worker-2", "dashboard"):
-        assert re.search(rf"{name} +\| ", text)
 
 
 def test_make_worker_connects_to_endpoint_and_task_hub(
