@@ -23,14 +23,19 @@ from scripts.local_stack import (
     StackError,
     read_workers,
 )
+from services.client.errors import BadInputError
+from services.client.order_input import good_orders
+from services.shared.orders import BATCH_SIZE_MAX
+from services.shared.standard_output import READER_GONE, leave_standard_output
 
 _SAMPLE: Final = ROOT / "orders" / "sample.csv"
 _BATCH_SIZE: Final = "10"
 _LOOK_SECONDS: Final = 0.05
 _PYTHON: Final = ".venv/bin/python"
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# The client's own codes for "the input is wrong" and "a person stopped it": no log explains those.
-_NO_LOGS_FOR: Final = frozenset({0, 2, 130})
+# The client's own codes for "the input is wrong", "a person stopped it" and "nobody reads it": no
+# log explains those.
+_NO_LOGS_FOR: Final = frozenset({0, 2, 130, READER_GONE})
 # Completed and failed: of these there is something to look at.
 _KEPT_FOR: Final = frozenset({0, 1})
 
@@ -47,19 +52,27 @@ def main() -> int:
     try:
         options = _parse()
         options.workers = read_workers(options.workers)
-    except StackError as error:
+        _check_submission(options)
+    except (StackError, BadInputError) as error:
         print(error, file=sys.stderr)
         return 2
     for number in _STOP_SIGNALS:
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="durable-task-demo-") as folder:
         try:
-            return _run(options, Path(folder))
+            code = _run(options, Path(folder))
         except StackError as error:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             return 130
+        except BrokenPipeError:
+            code = READER_GONE
+    if code != READER_GONE:
+        return code
+    # Whoever read (`| head`) has what they wanted; make would call any other code an error.
+    leave_standard_output()
+    return 0
 
 
 def _run(options: argparse.Namespace, folder: Path) -> int:
@@ -92,6 +105,16 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--batch-size", default=_BATCH_SIZE)
     parser.add_argument("--keep", action="store_true")
     return parser.parse_args()
+
+
+def _check_submission(options: argparse.Namespace) -> None:
+    """Raises `StackError` or `BadInputError` before anything is started in vain."""
+    size = options.batch_size
+    if not (size.isdecimal() and 1 <= int(size) <= BATCH_SIZE_MAX):
+        raise StackError(
+            f"BATCH_SIZE must be a whole number from 1 to {BATCH_SIZE_MAX:,} (got {size!r})"
+        )
+    good_orders(options.orders, skip_invalid=False, tell=print, hint="")
 
 
 def _submit(options: argparse.Namespace, stack: LocalStack) -> int:

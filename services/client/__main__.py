@@ -3,9 +3,7 @@
 Each command imports its own module when it runs, so that `--help` loads neither gRPC nor the SDK.
 """
 
-import errno
 import functools
-import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -20,6 +18,7 @@ from services.client.settings import ClientSettings
 from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.payload_files import PayloadMissingError
+from services.shared.standard_output import READER_GONE, leave_standard_output
 from services.shared.tracing import leave_out_opentelemetry
 
 app = typer.Typer(
@@ -94,11 +93,10 @@ def _tell(error: Exception, exit_code: int) -> int:
 
 def _tell_unwritten(error: OSError) -> int:
     """Standard output is full, or its reader went away (`| head`), which needs no words."""
-    if error.errno != errno.EPIPE:
-        _tell(OSError(f"cannot write the output: {error.strerror or error}"), errors.FAILED)
-    # Python flushes once more at its end: to nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return errors.FAILED
+    leave_standard_output()
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE
+    return _tell(OSError(f"cannot write the output: {error.strerror or error}"), errors.FAILED)
 
 
 def _settings() -> ClientSettings:

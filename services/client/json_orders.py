@@ -5,6 +5,7 @@ ever converted: it stays as it was written, and is refused with its row.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from services.client.order_rows import Row
 from services.client.order_text import lines
 from services.shared.orders import FIELDS
 
+_SPACE: Final = re.compile(r"[ \t\n]*")
 # More than any number of an order needs; int() itself gives up above 4,300 digits.
 _NUMBER_CHARS_MAX: Final = 40
 _TOO_DEEP: Final = "the JSON is nested too deeply"
@@ -54,7 +56,7 @@ def read_json(text: str) -> Iterator[Row]:
         return
     try:
         # The decoder counts "\n" alone. JSON has raw line ends between tokens only.
-        top = _DECODER.decode(text.replace("\r\n", "\n").replace("\r", "\n"))
+        top = _DECODER.decode(_with_plain_ends(text))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise BrokenOrdersError(f"broken JSON at {place} ({_cause(error)})") from None
@@ -63,6 +65,29 @@ def read_json(text: str) -> Iterator[Row]:
     for number, value in enumerate(_array(top), start=1):
         fields, problems = _read(value)
         yield Row(unit="order", number=number, fields=fields, problems=problems)
+
+
+def order_lines(text: str) -> Iterator[int]:
+    """The line that each order begins on, of a JSON text that `read_json` has read."""
+    text = _with_plain_ends(text)
+    # What may stand before the array has no bracket.
+    at, line, counted = text.index("[") + 1, 1, 0
+    while text[at := _after_space(text, at)] != "]":
+        line += text.count("\n", counted, at)
+        counted = at
+        yield line
+        _, at = _DECODER.raw_decode(text, at)
+        at = _after_space(text, at)
+        at += text[at] == ","
+
+
+def _with_plain_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _after_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
 
 
 def read_jsonl(text: str) -> Iterator[Row]:

@@ -6,7 +6,7 @@ What others wrote (ids, names, errors) is shown as it stands, but never as a ter
 import os
 import sys
 from io import TextIOWrapper
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +14,14 @@ from rich.text import Text
 # A pipe has no width: a table that wrapped there would cut ids in two.
 _PIPE_COLUMNS: Final = 1_000
 _LINE_END: Final = "\n"
+
+
+class _Console(Console):
+    """A console that leaves it to the command what a reader who went away means."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Its base would end the process, as if an orchestration had failed."""
+        raise BrokenPipeError
 
 
 def make_streams_robust() -> None:
@@ -32,7 +40,7 @@ def make_streams_robust() -> None:
 def data_console(stream: TextIO | None = None) -> Console:
     """The console for what was asked for, on standard output or `stream`."""
     target = stream or sys.stdout
-    return Console(file=target, width=None if target.isatty() else _PIPE_COLUMNS)
+    return _Console(file=target, width=None if target.isatty() else _PIPE_COLUMNS)
 
 
 def data_stream() -> TextIO:
@@ -44,7 +52,7 @@ def data_stream() -> TextIO:
 
 def stderr_console() -> Console:
     """The console for messages and progress."""
-    return Console(stderr=True)
+    return _Console(stderr=True)
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -4,13 +4,13 @@ What makes a whole file unusable is an exception; what is wrong with single rows
 """
 
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from services.client.csv_orders import read_csv
-from services.client.json_orders import read_json, read_jsonl
+from services.client.json_orders import order_lines, read_json, read_jsonl
 from services.client.order_problems import BrokenOrdersError, RowProblem, describe_problems, shown
 from services.client.order_rows import Row, check_rows
 from services.client.order_text import decode
@@ -57,9 +57,20 @@ def read_orders(path: Path) -> OrderFile:
         orders, problems = check_rows(read(text))
     except BrokenOrdersError as error:
         raise OrderFileError(path, str(error)) from None
+    if problems and read is read_json:
+        problems = _with_lines(problems, text)
     if not orders and not problems:
         raise OrderFileError(path, f"the file {'holds no orders' if text.strip() else 'is empty'}")
     return OrderFile(orders=orders, problems=problems)
+
+
+def _with_lines(problems: Sequence[RowProblem], text: str) -> tuple[RowProblem, ...]:
+    """An editor goes to a line, not to the n-th order; only who has to look for one needs it."""
+    lines = list(order_lines(text))
+    return tuple(
+        replace(problem, where=f"{problem.where} (line {lines[problem.number - 1]:,})")
+        for problem in problems
+    )
 
 
 def _load(path: Path) -> tuple[bytes, Callable[[str], Iterator[Row]]]:

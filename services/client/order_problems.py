@@ -4,7 +4,7 @@ Values stand in messages short and escaped: a message can be printed whatever th
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 # A message about a bad value stays on one line of a terminal.
@@ -20,16 +20,18 @@ class BrokenOrdersError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """Why one row is no order. `where` is a place such as "line 3" or "order 3"."""
+    """Why one row is no order. `where` is a place such as "line 3" or "order 3 (line 17)"."""
 
     where: str
     message: str
+    # The row's number in what its file counts: lines, or orders.
+    number: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
 
 
-def describe_problems(problems: Sequence[RowProblem], limit: int = 20) -> str:
+def describe_problems(problems: Sequence[RowProblem], limit: int = 10) -> str:
     """The first `limit` problems, one per line, and how many more there are."""
     lines = [str(problem) for problem in problems[:limit]]
     if len(problems) > limit:

@@ -45,7 +45,8 @@ def check_rows(rows: Iterable[Row]) -> tuple[tuple[Order, ...], tuple[RowProblem
         order, found = (None, ()) if row.fields is None else _check(row.fields)
         problems = (*row.problems, *found, *_repeated_id(row, places))
         if order is None or problems:
-            bad.append(RowProblem(where=row.where, message="; ".join(problems)))
+            message = "; ".join(problems)
+            bad.append(RowProblem(where=row.where, message=message, number=row.number))
         else:
             orders.append(order)
     return tuple(orders), tuple(bad)

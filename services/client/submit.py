@@ -1,7 +1,6 @@
 """`submit` and `wait`: from a file of orders to what became of them."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,14 @@ from rich.console import Console
 
 from services.client.errors import COMPLETED, BadInputError, WaitInterruptedError
 from services.client.messages import data_console, say, stderr_console
-from services.client.order_files import OrderFileError, describe_problems, read_orders
+from services.client.order_input import good_orders
 from services.client.report import as_json, exit_code_of, input_of, print_json, show
 from services.client.session import Session, open_session
 from services.client.settings import ClientSettings
 from services.client.submission import Submission, check_instance_id, fresh_instance_id
 from services.client.submitted import part_of
 from services.client.waiting import check_timeout, is_final, wait_for
-from services.shared.orders import BATCH_SIZE_MAX, Order
+from services.shared.orders import BATCH_SIZE_MAX
 
 _ORCHESTRATION: Final = "main_orchestration"
 
@@ -98,32 +97,18 @@ def _read_submission(
         check_instance_id(instance_id)
     elif options.new:
         instance_id = fresh_instance_id()
-    orders = _read_file(file, messages, skip_invalid=options.skip_invalid)
+    orders = good_orders(
+        file,
+        skip_invalid=options.skip_invalid,
+        tell=partial(say, messages),
+        hint="--skip-invalid submits the others",
+    )
     return Submission.of(
         orders,
         batch_size=options.batch_size,
         instance_id=instance_id,
         payloads=settings.payloads,
     )
-
-
-def _read_file(file: Path, messages: Console, *, skip_invalid: bool) -> Sequence[Order]:
-    try:
-        found = read_orders(file)
-    except OrderFileError as error:
-        raise BadInputError(str(error)) from error
-    if not found.problems:
-        return found.orders
-    problems = describe_problems(found.problems)
-    if not skip_invalid:
-        raise BadInputError(
-            f"{file}: {len(found.problems):,} bad rows, nothing was submitted\n{problems}\n"
-            "--skip-invalid submits the others"
-        )
-    if not found.orders:
-        raise BadInputError(f"{file}: no good row is left\n{problems}")
-    say(messages, f"left out {len(found.problems):,} bad rows of {file}:\n{problems}")
-    return found.orders
 
 
 def _start(

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -253,8 +254,39 @@ def test_a_reader_that_goes_away_ends_generate_quietly(client: CommandLine) -> N
     generate.stdout.close()
     assert generate.stderr is not None
     assert generate.stderr.read() == ""
-    assert generate.wait(30) == 1
+    assert generate.wait(30) == 141
     generate.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["results"],
+        ["results", "--format", "csv"],
+        ["results", "--json"],
+        ["status"],
+        ["status", "--json"],
+        ["wait"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_is_gone_ends_every_command_quietly(
+    client: CommandLine, finished: str, arguments: list[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command, *options = arguments
+    ran = subprocess.run(
+        client.command(command, finished, *options),
+        cwd=ROOT,
+        env=client.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (141, b"")
 
 
 def test_the_shared_stack_still_runs(stack: LocalStack) -> None:

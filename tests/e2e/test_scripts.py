@@ -77,13 +77,54 @@ def test_the_demo_takes_a_path_with_blanks_and_quotes(
     assert re.search(r"orders +7 +in 1 batch\b", ran.stdout)
 
 
-def test_a_demo_of_bad_orders_tells_what_is_wrong_and_no_more(tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", ["", "A1,Ada,book,none,1.00,EUR\n"], ids=["header", "row"])
+def test_a_demo_of_bad_orders_tells_what_is_wrong_and_starts_nothing(
+    tmp_path: Path, row: str
+) -> None:
     path = tmp_path / "bad.csv"
-    path.write_text("order_id,customer\n")
+    header = "order_id,customer,sku,quantity,unit_price,currency" if row else "order_id,customer"
+    path.write_text(f"{header}\n{row}")
     ran = make("demo", f"ORDERS={path}")
     assert ran.returncode == 2
-    assert "missing" in ran.stderr
-    assert "what the stack logged" not in ran.stderr
+    told = "line 2: quantity must be a whole number" if row else "line 1: missing columns"
+    assert told in ran.stderr
+    assert "--skip-invalid" not in ran.stderr
+    assert ran.stdout == ""
+
+
+def test_a_demo_with_a_bad_batch_size_is_refused_before_anything_starts() -> None:
+    ran = make("demo", "BATCH_SIZE=many")
+    assert ran.returncode == 2
+    assert "BATCH_SIZE must be a whole number from 1 to 1,000 (got 'many')" in ran.stderr
+    assert ran.stdout == ""
+
+
+@pytest.mark.parametrize("lines", [1, 4])
+def test_a_reader_that_goes_away_ends_the_demo_quietly_and_all_of_it(lines: int) -> None:
+    demo = subprocess.Popen(
+        ["make", "--no-print-directory", "demo"],  # noqa: S607 - make is found on PATH
+        cwd=ROOT,
+        env=os.environ | FAST,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        for _ in range(lines):
+            demo.stdout.readline()
+        family = children_of(demo.pid)
+        demo.stdout.close()
+        told = demo.stderr.read()
+        demo.stderr.close()
+        assert demo.wait(30) == 0
+        assert "Error" not in told
+        assert "what the stack logged" not in told
+        wait_until(lambda: not any(is_alive(pid) for pid in family))
+    finally:
+        end(demo)
 
 
 def test_a_demo_with_a_bad_number_of_workers_is_refused() -> None:
@@ -194,14 +235,6 @@ def test_a_demo_that_is_kept_leads_to_the_timeline_and_ends_well_on_ctrl_c(
         wait_until(lambda: not any(is_alive(pid) for pid in family))
     finally:
         end(demo)
-
-
-def test_a_demo_is_not_kept_for_orders_that_it_refuses(tmp_path: Path) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text("order_id,customer\n")
-    ran = make("demo", "KEEP=1", f"ORDERS={path}")
-    assert ran.returncode == 2
-    assert "missing" in ran.stderr
 
 
 def test_a_kept_demo_ends_when_a_part_of_it_does(tmp_path: Path, orders_file: OrdersFile) -> None:

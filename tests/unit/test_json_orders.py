@@ -140,7 +140,7 @@ def test_a_bad_field_is_a_problem_that_can_be_printed(
     tmp_path: Path, extension: str, field: str, token: str, problem: str
 ) -> None:
     content = order(**{field: token})
-    where = "order 1"
+    where = "order 1 (line 1)"
     if extension == ".json":
         content = f"[{content}]"
     else:
@@ -188,7 +188,7 @@ def test_a_bad_field_is_a_problem_that_can_be_printed(
     ],
 )
 def test_a_row_of_another_shape_is_a_problem(tmp_path: Path, content: str, problem: str) -> None:
-    expected = [f"order 1: {problem}"]
+    expected = [f"order 1 (line 1): {problem}"]
     assert problems_of(tmp_path, f"[{content}]") == expected
     assert problems_of(tmp_path, content, ".jsonl") == [f"line 1: {problem}"]
 
@@ -197,7 +197,7 @@ def test_an_order_id_stands_once_in_a_file(tmp_path: Path) -> None:
     twice = [FIRST, order(order_id='" A1 "', quantity="0")]
     problem = "order_id 'A1' stands already"
     assert problems_of(tmp_path, f"[{', '.join(twice)}]") == [
-        f"order 2: {QUANTITY} (got 0); {problem} in order 1"
+        f"order 2 (line 1): {QUANTITY} (got 0); {problem} in order 1"
     ]
     assert problems_of(tmp_path, "\n\n".join(twice), ".jsonl") == [
         f"line 3: {QUANTITY} (got 0); {problem} on line 1"
@@ -275,3 +275,16 @@ def test_only_line_ends_end_a_line_of_json_lines(tmp_path: Path) -> None:
     names = "a\u2028b\u0085c\u2029d"
     found = read(tmp_path, order(customer=f'"{names}"'), ".jsonl")
     assert [order.customer for order in found.orders] == [names]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_bad_order_is_named_with_the_line_that_it_begins_on(tmp_path: Path, end: str) -> None:
+    nested = '{"a": [1, "]", {"b":' + end + "[]}]}"
+    parts = ['{"orders": [', f"{FIRST},", "", f"  7, {SECOND},", f"{nested}  ,", '"]" ', "]}"]
+    found = read(tmp_path, end.join(parts))
+    assert [problem.where for problem in found.problems] == [
+        "order 2 (line 4)",
+        "order 4 (line 5)",
+        "order 5 (line 7)",
+    ]
+    assert [order.order_id for order in found.orders] == ["A1", "A2"]

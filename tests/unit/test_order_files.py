@@ -228,17 +228,17 @@ PROBLEMS = [RowProblem(where=f"line {number}", message="bad") for number in rang
     ("count", "last"),
     [
         (1, "line 2: bad"),
-        (20, "line 21: bad"),
-        (21, "... and 1 more"),
-        (1_498, "... and 1,478 more"),
+        (10, "line 11: bad"),
+        (11, "... and 1 more"),
+        (1_498, "... and 1,488 more"),
     ],
     ids=str,
 )
-def test_the_first_twenty_problems_are_described(count: int, last: str) -> None:
+def test_the_first_ten_problems_are_described(count: int, last: str) -> None:
     described = describe_problems(PROBLEMS[:count]).split("\n")
-    assert described[:20] == [str(problem) for problem in PROBLEMS[:count][:20]]
+    assert described[:10] == [str(problem) for problem in PROBLEMS[:count][:10]]
     assert described[-1] == last
-    assert len(described) == min(count, 21)
+    assert len(described) == min(count, 11)
 
 
 def test_as_many_problems_are_described_as_asked_for() -> None:
