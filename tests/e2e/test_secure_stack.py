@@ -1,7 +1,6 @@
 """The whole stack over TLS with tokens: our own programs, the dashboard, and the SDK by itself."""
 
 import contextlib
-import http.client
 import json
 import os
 import secrets
@@ -9,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.e2e.certificates import Certificates, made
 from tests.e2e.conftest import CommandLine, StackMaker
 from tests.e2e.processes import wait_until
 from tests.e2e.schedulers import run_scheduler
+from tests.unit.auth.key_server import key_server
 from tests.unit.auth.signers import ISSUER, Signer, published
 
 WORKERS, READER, OTHER = (secrets.token_urlsafe(32) for _ in range(3))
@@ -141,17 +142,34 @@ def test_neither_port_speaks_without_tls(secure: SecureStack) -> None:
         assert b"HTTP/1.1 204" not in answer
 
 
+def version_spoken(port: int, ca: Path, newest: ssl.TLSVersion) -> str | None:
+    """What a port agrees on with who speaks nothing newer; raises `ssl.SSLError`."""
+    context = ssl.create_default_context(cafile=str(ca))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1_1
+        context.maximum_version = newest
+    # Otherwise it is this side that has no cipher for it.
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as spoken,
+    ):
+        return spoken.version()
+
+
 def test_old_versions_of_tls_are_refused(secure: SecureStack) -> None:
-    context = ssl.create_default_context(cafile=str(secure.files.ca))
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
-    connection = http.client.HTTPSConnection(
-        "127.0.0.1", secure.stack.http_port, timeout=10, context=context
-    )
-    with pytest.raises(ssl.SSLError):
-        connection.request("GET", "/healthz")
-    connection.close()
+    ca = secure.files.ca
+    # Who asks can speak it, or all of this would prove nothing.
+    with key_server() as lenient:
+        lenient.encrypt(secure.files.cert, secure.files.key, oldest=ssl.TLSVersion.TLSv1_1)
+        assert version_spoken(lenient.server_port, ca, ssl.TLSVersion.TLSv1_1) == "TLSv1.1"
+    for port in (secure.stack.http_port, secure.stack.grpc_port):
+        with pytest.raises(ssl.SSLError):
+            version_spoken(port, ca, ssl.TLSVersion.TLSv1_1)
+        assert version_spoken(port, ca, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+        assert version_spoken(port, ca, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
 
 
 def test_the_schedulers_own_health_check_needs_neither_an_authority_nor_a_token(

@@ -53,6 +53,22 @@ def test_every_locked_package_has_hashes_and_no_address(lock: Path) -> None:
     assert "://" not in text
 
 
+def test_packages_are_installed_by_the_hashes_of_the_locks_alone() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    scripts = [makefile, (ROOT / "services/Dockerfile").read_text(), (ROOT / ".ci/run").read_text()]
+    joined = "\n".join(scripts).replace("\\\n", " ")
+    installs = [line for line in joined.splitlines() if re.search(r"\bpip\b.*\binstall\b", line)]
+    assert len(installs) == 2
+    assert all("--require-hashes" in line for line in installs), installs
+    used = re.findall(r"\$\(PIP_INSTALL\)(.*)", makefile)
+    assert used
+    # Nothing but locks, each named.
+    assert all(
+        re.fullmatch(r" (-r \S+requirements\.txt|\$\(addprefix -r ,\$\(RUNTIME_LOCKS\)\))", line)
+        for line in used
+    ), used
+
+
 def test_the_locks_come_from_one_resolution() -> None:
     versions: dict[str, set[str]] = {}
     for lock in LOCKS:

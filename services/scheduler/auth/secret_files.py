@@ -43,7 +43,7 @@ def read_public(path: Path) -> bytes:
 
 def _read(path: Path, *, is_secret: bool) -> bytes:
     try:
-        with path.open("rb") as opened:
+        with open(path, "rb", opener=_at_once) as opened:
             # Of the file that is open: its name may lead to another one by now.
             found = os.fstat(opened.fileno())
             if not stat.S_ISREG(found.st_mode):
@@ -58,6 +58,11 @@ def _read(path: Path, *, is_secret: bool) -> bytes:
     if len(content) > BYTES_MAX:
         raise FileRefusedError(f"{path} has more than {BYTES_MAX} bytes")
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file, and waits for nobody at the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, error: OSError) -> str:

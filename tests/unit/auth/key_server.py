@@ -2,6 +2,7 @@
 
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,10 +33,15 @@ class KeyServer(ThreadingHTTPServer):
         """Where the keys are."""
         return f"{self._scheme}://127.0.0.1:{self.server_port}/keys"
 
-    def encrypt(self, cert: Path, key: Path) -> None:
-        """Speaks TLS from now on."""
+    def encrypt(self, cert: Path, key: Path, oldest: ssl.TLSVersion | None = None) -> None:
+        """Speaks TLS from now on; with `oldest` also versions that nobody should speak."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
+        if oldest is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = oldest
+            context.set_ciphers("ALL:@SECLEVEL=0")
         # The handshake is its thread's: one that fails must not end the server.
         self.socket = context.wrap_socket(
             self.socket, server_side=True, do_handshake_on_connect=False

@@ -164,8 +164,11 @@ def test_a_file_that_could_not_be_read_for_a_moment_is_read_the_next_time(writte
         (f"board owner default {'t' * 32}", "ROLE must be"),
         (f"board reader de.fault {'t' * 32}", "HUBS must be"),
         (f"board reader a,,b {'t' * 32}", "HUBS must be"),
+        (f"board reader team-*,b {'t' * 32}", "HUBS must be"),
+        (f"board reader ** {'t' * 32}", "HUBS must be"),
         ("board reader default tooshort", "TOKEN must be"),
         (f"board reader default {'t' * 31}!", "TOKEN must be"),
+        (f"board reader default {'t' * 31}", "TOKEN must be"),
         ("board reader default sha256:abc", "TOKEN must be"),
     ],
 )
@@ -191,11 +194,21 @@ def test_there_is_a_bound_on_tokens_and_on_the_file(written: Writer) -> None:
         TokenFile(written(many))
     with pytest.raises(FileRefusedError, match="more than 1048576 bytes"):
         TokenFile(written("#" * (1024 * 1024 + 1)))
+    # Nor is more of it read than that: this one is larger than any memory.
+    path = written("")
+    os.truncate(path, 2**42)
+    with pytest.raises(FileRefusedError, match="more than 1048576 bytes"):
+        TokenFile(path)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(FileRefusedError, match=r"no file|cannot be read"):
+            TokenFile(path)
+    # Neither what waits for a writer nor what never ends.
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FileRefusedError, match="is no file"):
             TokenFile(path)
 
 
