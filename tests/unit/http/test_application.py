@@ -65,6 +65,17 @@ async def test_only_a_start_or_a_signal_makes_a_dynamic_hub(tmp_path: Path) -> N
 
 
 @on_a_loop
+async def test_no_answer_may_be_read_by_another_sites_page(tmp_path: Path) -> None:
+    asking = {"origin": "http://evil.example.com", "access-control-request-method": "POST"}
+    async with served(tmp_path, "default") as (_hubs, client):
+        for method in ("GET", "OPTIONS", "POST"):
+            for path in ("/healthz", "/metrics", "/openapi.json", "/v1/taskhubs", ORCHESTRATIONS):
+                answer = await client.request(method, path, headers=asking)
+                allowed = [name for name in answer.headers if name.startswith("access-control-")]
+                assert allowed == [], (method, path)
+
+
+@on_a_loop
 async def test_a_refused_start_or_signal_makes_no_hub(tmp_path: Path) -> None:
     refused: list[tuple[str, dict[str, Any]]] = [
         (ORCHESTRATIONS, {"content": "{bad", "headers": {"content-type": "application/json"}}),
