@@ -13,6 +13,7 @@ from typing import Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.dispatch.ages import Ages
+from services.scheduler.dispatch.asleep import Asleep, pause
 from services.scheduler.dispatch.items import Kind, Lease, Work
 from services.scheduler.dispatch.shelves import Shelves
 from services.scheduler.dispatch.source import NoSource, Source
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 # An abandoned item comes again after this time, twice that the next time, and so on.
 _ABANDONED_SECONDS: Final = 0.1
 _ABANDONED_SECONDS_MAX: Final = 5.0
-_DOUBLINGS_MAX: Final = 16
 _KINDS: Final = tuple(Kind)
 # An order is a rank and, behind it, a number that no other item has.
 _RANK_BITS: Final = 40
@@ -52,7 +52,7 @@ class Dispatcher:
         self._suspects = Suspects(self._pump_when_durable)
         self._leases: dict[str, Lease] = {}
         self._leased: dict[tuple[Kind, int], str] = {}
-        self._asleep: dict[tuple[Kind, int], tuple[asyncio.TimerHandle, Work]] = {}
+        self._asleep = Asleep(self._place, self._pump_when_durable)
         self._abandoned: dict[tuple[Kind, int], int] = {}
         self._unreadable: dict[tuple[Kind, int], int] = {}
         self._count = 0
@@ -61,7 +61,6 @@ class Dispatcher:
         # Of instances that have had activities: where their first one stood.
         self._ranks: dict[int, int] = {}
         self._stopped = False
-        self._waking: asyncio.Handle | None = None
         # Set once, after `pause`, all that workers have has been answered or given back.
         self.drained = asyncio.Event()
 
@@ -109,13 +108,11 @@ class Dispatcher:
         self._abandoned.pop(key, None)
         self._unreadable.pop(key, None)
         self._suspects.withdraw(key)
+        self._asleep.withdraw(key)
         for stream in self._streams:
             # Kept free for what will not come, it would never be given anything again.
             if stream.reserved_for == key:
                 stream.reserved_for = None
-        asleep = self._asleep.pop(key, None)
-        if asleep is not None:
-            asleep[0].cancel()
 
     def _place(self, work: Work, order: int) -> None:
         if work.deliveries >= SUSPECT_DELIVERIES:
@@ -177,23 +174,8 @@ class Dispatcher:
         key = lease.work.key
         before = counts.get(key, 0)
         counts[key] = before + 1
-        seconds = _ABANDONED_SECONDS * 2 ** min(before, _DOUBLINGS_MAX)
-        self._later(lease.work, lease.order, min(seconds, _ABANDONED_SECONDS_MAX))
-
-    def _later(self, work: Work, order: int, seconds: float) -> None:
-        def wake() -> None:
-            del self._asleep[work.key]
-            self._place(work, order)
-            # Many wake together: one pump is for all of them.
-            if self._waking is None:
-                self._waking = asyncio.get_running_loop().call_soon(self._wake)
-
-        handle = asyncio.get_running_loop().call_later(seconds, wake)
-        self._asleep[work.key] = (handle, work)
-
-    def _wake(self) -> None:
-        self._waking = None
-        self._pump_when_durable()
+        seconds = pause(_ABANDONED_SECONDS, before, _ABANDONED_SECONDS_MAX)
+        self._asleep.put(lease.work, lease.order, seconds)
 
     def _pump_when_durable(self) -> None:
         self._source.pump_when_durable()
@@ -260,7 +242,7 @@ class Dispatcher:
                 work.deliveries,
                 seconds,
             )
-            self._later(work, lease.order, seconds)
+            self._asleep.put(work, lease.order, seconds)
         else:
             self._place(work, lease.order)
 
@@ -276,11 +258,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Ends the streams."""
         self._stopped = True
-        asleep = (handle for handle, _work in self._asleep.values())
+        self._asleep.stop()
         self._suspects.stop()
-        for handle in (*asleep, self._waking):
-            if handle is not None:
-                handle.cancel()
         for stream in self._streams:
             stream.close()
 
@@ -309,8 +288,8 @@ class Dispatcher:
     def waiting(self) -> dict[Kind, int]:
         """How much work is ready or asleep, by kind."""
         counts = self.shelves.count()
-        for kind, _seq in (*self._asleep, *(work.key for work in self._suspects)):
-            counts[kind] += 1
+        for work in (*self._asleep, *self._suspects):
+            counts[work.kind] += 1
         return counts
 
     def ages(self) -> dict[Kind, float]:
@@ -322,8 +301,7 @@ class Dispatcher:
     def waiting_names(self) -> dict[tuple[Kind, str, str | None], int]:
         """How much work is ready or asleep, by kind, name and version."""
         counts = self.shelves.names()
-        asleep = (work for _handle, work in self._asleep.values())
-        for work in (*asleep, *self._suspects):
+        for work in (*self._asleep, *self._suspects):
             counts[work.kind, work.name, work.version] += 1
         return counts
 

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from services.scheduler.dispatch.asleep import pause
 from services.scheduler.dispatch.items import Kind, Work
 from services.scheduler.dispatch.streams import WorkerStream
 
@@ -17,15 +18,13 @@ SUSPECT_DELIVERIES: Final = 3
 DELIVERIES_MAX: Final = 10
 _SECONDS: Final = 0.5
 _SECONDS_MAX: Final = 60.0
-_DOUBLINGS_MAX: Final = 16
 # The loop's timers count whole milliseconds, and may be early by one.
 _TIMER_SECONDS_MIN: Final = 0.002
 
 
 def suspect_seconds(work: Work) -> float:
     """How long a suspect waits before it is delivered again."""
-    doublings = min(work.deliveries - SUSPECT_DELIVERIES, _DOUBLINGS_MAX)
-    return float(min(_SECONDS * 2**doublings, _SECONDS_MAX))
+    return pause(_SECONDS, work.deliveries - SUSPECT_DELIVERIES, _SECONDS_MAX)
 
 
 class Suspects:
