@@ -14,6 +14,7 @@ from typing import Final
 from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.dispatch.ages import Ages
 from services.scheduler.dispatch.asleep import Asleep, pause
+from services.scheduler.dispatch.handfuls import Handfuls
 from services.scheduler.dispatch.items import Kind, Lease, Work
 from services.scheduler.dispatch.shelves import Shelves
 from services.scheduler.dispatch.source import NoSource, Source
@@ -50,6 +51,7 @@ class Dispatcher:
         self.shelves = Shelves()
         self._streams: list[WorkerStream] = []
         self._suspects = Suspects(self._pump_when_durable)
+        self._handfuls = Handfuls(self._pump_when_durable)
         self._leases: dict[str, Lease] = {}
         self._leased: dict[tuple[Kind, int], str] = {}
         self._asleep = Asleep(self._place, self._pump_when_durable)
@@ -260,6 +262,7 @@ class Dispatcher:
         self._stopped = True
         self._asleep.stop()
         self._suspects.stop()
+        self._handfuls.stop()
         for stream in self._streams:
             stream.close()
 
@@ -336,6 +339,8 @@ class Dispatcher:
     def _pump_kind(self, kind: Kind) -> None:
         taking = [s for s in self._streams if s.reserved_for is None and s.room(kind) > 0]
         shelves = self.shelves
+        if kind is Kind.ACTIVITY and taking and shelves.ready(kind):
+            taking = self._handfuls.taking(taking)
         passed = []
         try:
             while taking and (shelf := shelves.next(kind)) is not None:
