@@ -68,6 +68,8 @@ class Run:
         self._say = say
         self._began = time.monotonic()
         self._watchers: list[threading.Thread] = []
+        # By lane: when its last fault was over.
+        self._harmed: dict[str, float] = {}
 
     def say(self, text: str) -> None:
         """Tells a person what happens, and when."""
@@ -101,15 +103,15 @@ class Run:
         for planned in plan:
             self._wait_until(planned.at)
             scene = Scene(stack=self._stack, load=self._load, lane=planned.lane, dice=dice)
-            began = time.monotonic()
+            self._harmed[planned.lane] = time.monotonic()
             try:
                 self._inflict(planned, scene)
             except Exception as error:  # noqa: BLE001 - any failure of a fault is the run's problem
                 self._note(planned, None, repr(error))
                 continue
             if KINDS[planned.kind].seconds != AT_ONCE:
-                began = time.monotonic()
-            watcher = threading.Thread(target=self._watch, args=(planned, scene, began))
+                self._harmed[planned.lane] = time.monotonic()
+            watcher = threading.Thread(target=self._watch, args=(planned, scene))
             self._watchers.append(watcher)
             watcher.start()
 
@@ -122,16 +124,23 @@ class Run:
         finally:
             kind.recover(scene)
 
-    def _watch(self, planned: Planned, scene: Scene, began: float) -> None:
+    def _watch(self, planned: Planned, scene: Scene) -> None:
+        """Waits until all is well again: what is hit once more begins to recover anew."""
         kind = KINDS[planned.kind]
-        try:
-            wait_until(lambda: kind.is_over(scene), seconds=_RECOVERY_SECONDS_MAX)
-        except AssertionError as error:
-            self._note(planned, None, f"never well again, {error}")
-            return
-        seconds = time.monotonic() - began
-        self.say(f"{planned.lane}: well after {seconds:.1f} s ({planned.kind})")
-        self._note(planned, seconds, None)
+        harmed = None
+        while harmed != self._harmed[planned.lane]:
+            harmed = self._harmed[planned.lane]
+            seconds = harmed + _RECOVERY_SECONDS_MAX - time.monotonic()
+            try:
+                wait_until(lambda: kind.is_over(scene), seconds=seconds)
+            except AssertionError as error:
+                problem = f"never well again, {error}"
+            else:
+                seconds = max(0.0, time.monotonic() - self._harmed[planned.lane])
+                self.say(f"{planned.lane}: well after {seconds:.1f} s ({planned.kind})")
+                self._note(planned, seconds, None)
+                return
+        self._note(planned, None, problem)
 
     def _note(self, planned: Planned, recovery: float | None, problem: str | None) -> None:
         if problem is not None:
