@@ -346,18 +346,20 @@ def test_on_this_machine_alone_nothing_is_warned_of(new_stack: StackMaker) -> No
         assert "WARNING" not in stack.log_tails()
 
 
-def test_a_dashboard_with_a_token_that_others_can_reach_says_so(
+def test_tokens_and_a_dashboard_that_others_can_reach_are_warned_of(
     tmp_path: Path, new_stack: StackMaker
 ) -> None:
     token = token_file(tmp_path)
     with new_stack(
         workers=0,
+        SCHEDULER_HOST="0.0.0.0",  # noqa: S104 - for this test
         SCHEDULER_AUTH="token",
         SCHEDULER_TOKEN_FILE=str(token),
         ENDPOINT_TOKEN=READER,
         DASHBOARD_HOST="0.0.0.0",  # noqa: S104 - for this test
         DASHBOARD_ALLOW_INSECURE="1",
     ) as stack:
+        assert "tokens travel in the clear: set SCHEDULER_TLS_CERT" in stack.log_tail("scheduler")
         stack.start_dashboard()
         told = stack.log_tail("dashboard")
         assert "may do what the dashboard's token may" in told

@@ -85,6 +85,18 @@ def test_what_a_reader_may_ask_is_what_only_asks() -> None:
 
 
 @on_a_loop
+async def test_what_is_no_operation_with_a_role_and_a_hub_only_asks(tmp_path: Path) -> None:
+    beside = ("/healthz", "/metrics", "/openapi.json", "/v1/taskhubs/ping")
+    async with port(tmp_path) as test:
+        others = {
+            (method, path)
+            for method, path in test.routes
+            if ("GET" if method == "HEAD" else method, path) not in BY_ROUTE
+        }
+        assert others == {(method, path) for method in ("GET", "HEAD") for path in beside}
+
+
+@on_a_loop
 async def test_no_route_but_health_answers_without_a_token_that_is_known(tmp_path: Path) -> None:
     async with port(tmp_path) as test:
         everything = {*test.routes}
