@@ -25,6 +25,7 @@ TOLD: Final = 2
 # Whoever watches must see that an overloaded service lives.
 _SPARED: Final = frozenset({"/healthz"})
 _HEADERS_TOO_LARGE: Final = 431
+_TOO_LARGE: Final = f"The headers have more than {HEADER_BYTES_MAX} bytes"
 _EXHAUSTED: Final = "RESOURCE_EXHAUSTED"
 
 
@@ -45,9 +46,8 @@ class BoundedProtocol(H11Protocol):
         if number > self.connections_max * TOLD:
             transport.abort()
             return
-        if number > self.connections_max:
-            self._own_app = self.app
-            self.app = self._overloaded
+        self._own_app = self.app
+        self.app = self._overloaded if number > self.connections_max else self._measured
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -78,8 +78,7 @@ class BoundedProtocol(H11Protocol):
         """What cannot be read is refused; headers that are too large with a status of their own."""
         status = getattr(sys.exc_info()[1], "error_status_hint", 400)
         if status == _HEADERS_TOO_LARGE:
-            text = f"The headers have more than {HEADER_BYTES_MAX} bytes"
-            self._answer(status, _EXHAUSTED, text)
+            self._answer(status, _EXHAUSTED, _TOO_LARGE)
         else:
             self._answer(status, "INVALID_ARGUMENT", msg)
 
@@ -121,13 +120,26 @@ class BoundedProtocol(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
+    async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What has come whole has no bound in h11, however large it is."""
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum([len(name) + len(value) for name, value in scope["headers"]])
+        if size > HEADER_BYTES_MAX:
+            await _refuse(send, _HEADERS_TOO_LARGE, _TOO_LARGE)
+        else:
+            await self._own_app(scope, receive, send)
+
     async def _overloaded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in _SPARED:
-            await self._own_app(scope, receive, send)
-            return
-        body = _document(_EXHAUSTED, self.refusal)
-        await send({"type": "http.response.start", "status": 503, "headers": _headers(body)})
-        await send({"type": "http.response.body", "body": body})
+            await self._measured(scope, receive, send)
+        else:
+            await _refuse(send, 503, self.refusal)
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    body = _document(_EXHAUSTED, message)
+    await send({"type": "http.response.start", "status": status, "headers": _headers(body)})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _document(code: str, message: str) -> bytes:

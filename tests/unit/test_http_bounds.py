@@ -11,9 +11,13 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from scripts.local_stack import ROOT
+from services.scheduler.app import SERVER_OPTIONS
+from services.scheduler.edge.intake import REQUEST_SECONDS
+from services.scheduler.http.endpoint import BODY_BYTES_MAX
 from services.shared import http_bounds
 from services.shared.http_bounds import HEADER_BYTES_MAX, bounded
-from services.shared.http_port import Server, listen
+from services.shared.http_port import HANDSHAKE_SECONDS, Server, listen
 from tests.store.loops import on_a_loop
 
 SECONDS = 20.0
@@ -124,6 +128,20 @@ async def test_headers_that_are_too_large_are_refused_as_such() -> None:
         status, body = await asked(port, head + b"x" * 2 * HEADER_BYTES_MAX)
         assert (status, message(body)) == (431, "The headers have more than 32768 bytes")
         assert code(body) == "RESOURCE_EXHAUSTED"
+        # Also where they come whole, at once, in whatever place, and behind another request.
+        end = b"\r\nConnection: close\r\n\r\n"
+        assert (await asked(port, head + b"x" * (HEADER_BYTES_MAX - 200) + end))[0] == 200
+        large = b"x" * HEADER_BYTES_MAX
+        for whole in (
+            head + large + end,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20_000 + end[2:],
+            b"GET /" + large + b" HTTP/1.1\r\nHost: localhost" + end,
+            b"GET /?" + large + b" HTTP/1.1\r\nHost: localhost" + end,
+        ):
+            status, body = await asked(port, whole)
+            assert (status, message(body)) == (431, "The headers have more than 32768 bytes")
+        _status, body = await asked(port, SMALL + head + large + end)
+        assert "HTTP/1.1 431" in body
         status, body = await asked(port, b"nonsense\r\n\r\n")
         assert (status, message(body)) == (400, "Invalid HTTP request received.")
         assert code(body) == "INVALID_ARGUMENT"
@@ -149,6 +167,54 @@ def test_what_is_half_sent_is_not_waited_for(bound: str, sent: bytes, status: in
                 assert not body or code(body) == "RESOURCE_EXHAUSTED"
 
     run()
+
+
+@pytest.mark.parametrize(
+    ("bound", "begun"),
+    [
+        ("HEADER_SECONDS", b"GET / HTTP/1.1\r\nHost: "),
+        ("BODY_SECONDS", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"),
+    ],
+    ids=["headers", "body"],
+)
+def test_what_comes_drop_by_drop_is_not_waited_for_either(bound: str, begun: bytes) -> None:
+    @on_a_loop
+    async def run() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http_bounds, bound, 0.3)
+            async with served() as port:
+                reader, writer = await asyncio.open_connection(*port)
+                writer.write(begun)
+                answering = asyncio.create_task(answer(reader))
+                for _ in range(100):
+                    writer.write(b"x")
+                    await asyncio.wait([answering], timeout=0.05)
+                    if answering.done():
+                        break
+                assert answering.done()
+                assert (await answering)[0] in {0, 408}
+                writer.close()
+
+    run()
+
+
+def test_the_bounds_are_those_that_operators_are_told() -> None:
+    page = " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    assert (http_bounds.HEADER_BYTES_MAX, BODY_BYTES_MAX) == (32 * 1024, 4 * 1024 * 1024)
+    assert "HTTP headers (32 KiB, status 431) and bodies (4 MiB, 413)" in page
+    assert (HANDSHAKE_SECONDS, http_bounds.HEADER_SECONDS) == (10, 10)
+    assert (http_bounds.BODY_SECONDS, http_bounds.UNREAD_SECONDS) == (30, 30)
+    told = (
+        "ten seconds for a handshake of TLS on the HTTP port, as many for the headers of a request,"
+        " and thirty for its body (408) or for a gRPC request, thirty for an answer over HTTP that"
+        " nobody reads"
+    )
+    assert told in page
+    options = dict(SERVER_OPTIONS)
+    metadata = ("grpc.max_metadata_size", "grpc.absolute_max_metadata_size")
+    assert [options[name] for name in metadata] == [16 * 1024, 16 * 1024]
+    assert "metadata of a call (16 KiB)" in page
+    assert (REQUEST_SECONDS, options["grpc.server_handshake_timeout_ms"]) == (30, 10_000)
 
 
 @on_a_loop

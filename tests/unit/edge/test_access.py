@@ -62,6 +62,12 @@ class Scheduler:
         """How a call ends: its code, and the text of a refusal."""
         metadata = [] if token is None else [("authorization", f"Bearer {token}")]
         metadata += [] if hub is None else [("taskhub", hub)]
+        return await self.call_with(name, metadata, message)
+
+    async def call_with(
+        self, name: str, metadata: list[tuple[str, str]], message: bytes
+    ) -> tuple[grpc.StatusCode, str]:
+        """The same with this metadata, whatever it is."""
         return await asyncio.to_thread(self._ended, name, metadata, message)
 
     def _ended(
@@ -171,6 +177,26 @@ async def test_a_token_for_one_hub_cannot_tell_whether_there_is_another(tmp_path
                 told.add(text.replace(repr(hub or ""), "HUB"))
             assert told == {"This token gives no access to task hub HUB"}
         assert (await test.call("Hello", OTHER, "missing", b""))[0] is grpc.StatusCode.NOT_FOUND
+
+
+@on_a_loop
+async def test_what_is_said_twice_is_not_read_in_two_ways(tmp_path: Path) -> None:
+    own, other = ("taskhub", "default"), ("taskhub", "other")
+    token = ("authorization", f"Bearer {CONTRIBUTOR}")
+    start = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
+    async with scheduler(tmp_path) as test:
+        for second in (token, ("authorization", f"Bearer {EVERYWHERE}"), ("authorization", "x")):
+            for tokens in ([token, second], [second, token]):
+                code, text = await test.call_with("StartInstance", [*tokens, own], start)
+                assert (code, text) == (
+                    UNAUTHENTICATED,
+                    "The call carries more than one authorization",
+                )
+        assert (await test.call_with("StartInstance", [token, other, own], start))[0] is DENIED
+        # The hub that is looked at is the one that is used.
+        assert (await test.call_with("StartInstance", [token, own, other], start))[0].name == "OK"
+        counts = {hub.name: hub.journal.started_count for hub in test.hubs.opened}
+        assert counts == {"default": 1, "other": 0}
 
 
 @on_a_loop

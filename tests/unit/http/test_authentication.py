@@ -58,6 +58,12 @@ class Port:
         """One request, with a body that no operation takes."""
         headers = {} if token is None else bearer(token)
         headers |= {} if hub is None else {"x-taskhub": hub}
+        return await self.ask_with(method, path, list(headers.items()))
+
+    async def ask_with(
+        self, method: str, path: str, headers: list[tuple[str, str]]
+    ) -> httpx.Response:
+        """The same with these headers, whatever they are."""
         return await self._client.request(method, path_of(path), headers=headers, content="{]")
 
 
@@ -160,6 +166,24 @@ async def test_a_token_for_one_hub_cannot_tell_whether_there_is_another(tmp_path
         assert [hub["name"] for hub in shown["taskHubs"]] == ["default"]
         everything = (await test.ask("GET", "/v1/taskhubs", EVERYWHERE)).json()
         assert [hub["name"] for hub in everything["taskHubs"]] == ["default", "other"]
+
+
+@on_a_loop
+async def test_what_is_said_twice_is_not_read_in_two_ways(tmp_path: Path) -> None:
+    own, other = ("x-taskhub", "default"), ("x-taskhub", "other")
+    token = ("authorization", f"Bearer {CONTRIBUTOR}")
+    async with port(tmp_path) as test:
+        for second in (token, ("authorization", f"Bearer {EVERYWHERE}"), ("authorization", "x")):
+            for tokens in ([token, second], [second, token]):
+                answer = await test.ask_with("GET", "/v1/taskhubs/workers", [*tokens, own])
+                assert answer.status_code == 401
+                assert "more than one authorization" in answer.json()["error"]["message"]
+        answer = await test.ask_with("GET", "/v1/taskhubs/workers", [token, other, own])
+        assert answer.status_code == 403
+        missing = ("x-taskhub", "missing")
+        # The hub that is looked at is the one that is used.
+        answer = await test.ask_with("GET", "/v1/taskhubs/workers", [token, own, missing])
+        assert answer.status_code == 200
 
 
 @on_a_loop
