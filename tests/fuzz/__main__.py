@@ -27,7 +27,7 @@ def main() -> int:
     while time.monotonic() < deadline and _total(tallies) < options.executions:
         for name in targets:
             # The first ones are short: so is a run of seconds.
-            size = TARGETS[name][0] * min(_A_TURN_MAX, 20 * (turn + 1))
+            size = TARGETS[name][0] * min(_A_TURN_MAX, 40 * (turn + 1))
             left = max(0.1, deadline - time.monotonic())
             tally = fuzz(name, executions=size, seconds=left, seed=f"{options.seed}.{turn}")
             known = set(tallies[name].findings)

@@ -1,17 +1,22 @@
 """Fuzzes one target without looking into it: fast, and the same for the same seed."""
 
+import contextlib
 import random
+import signal
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tests.fuzz.targets import TARGETS, Target
-from tests.fuzz.violation import Finding
+from tests.fuzz.violation import Finding, Violation
 
 _POOL_MAX: Final = 500
 # One input in so many is kept whatever it came to.
 _KEPT_ONE_IN: Final = 200
+# No input takes this long, however busy the machine is.
+SECONDS_MAX: Final = 20.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +42,7 @@ def fuzz(target: str, *, executions: int, seconds: float, seed: str) -> Tally:
     dice = random.Random(f"{seed} {target}")  # noqa: S311 - a seed makes the same run
     tally = Tally(target=target)
     begun = time.monotonic()
-    with TARGETS[target][1]() as it:
+    with _alarmed(), TARGETS[target][1]() as it:
         seeds = it.seeds()
         pool: list[bytes] = []
         for number in range(executions):
@@ -49,7 +54,9 @@ def fuzz(target: str, *, executions: int, seconds: float, seed: str) -> Tally:
                 # Some come as they are: calls live from those before them.
                 if dice.random() < 0.8:
                     data = it.mutate(data, dice)
+            signal.setitimer(signal.ITIMER_REAL, SECONDS_MAX)
             outcome = run(it, target, data, tally)
+            signal.setitimer(signal.ITIMER_REAL, 0)
             if tally.outcomes[outcome] == 1 or dice.randrange(_KEPT_ONE_IN) == 0:
                 _keep(pool, data, dice)
             tally.seconds = time.monotonic() - begun
@@ -69,6 +76,24 @@ def run(it: Target, target: str, data: bytes, tally: Tally) -> str:
         outcome = "found"
     tally.outcomes[outcome] += 1
     return outcome
+
+
+@contextlib.contextmanager
+def _alarmed() -> Iterator[None]:
+    """Ends what does not end by itself when the timer rings, wherever it is."""
+
+    def ring(*_interrupted: Any) -> None:
+        raise Violation(f"no end within {SECONDS_MAX:g} s")
+
+    # Whoever has set one for themselves, as pytest's timeout does, has it back in the end.
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_REAL, left)
 
 
 def _keep(pool: list[bytes], data: bytes, dice: random.Random) -> None:

@@ -7,13 +7,17 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.message import DecodeError, Message
 
+from services.shared.payload_files import token_of
+
+# The one payload of the payload store.
+STORED: Final = b'"stored"'
 # What exists, might exist, and what no rule allows: calls have to meet one another.
 IDS: Final = ("a", "b", "c", "a:0001", "@counter@k", "@e@1", "", "@", "@@", "é", "x" * 101)
 TEXTS: Final = (
     "main", "echo", "add", "event", "", "0", "1.0", "null", '"text"', "[1,2]", '{"a":1}', "\0",
     "\x1b[2J", "\u2028", "\U0010ffff", "%s%n", "../../etc/passwd", "\x7f", "é" * 400, "n" * 1_025,
     "\U0010ffff" * 1_024, "x" * 20_000, "file:v1:" + "0" * 64, "blob:v1:container:name",
-    "WyJhIiwxXQ==", "[" * 5_000,
+    token_of(STORED), "WyJhIiwxXQ==", "[" * 5_000,
 )  # fmt: skip
 _EDGES: Final = (0, 1, -1, 2, 7, 99, 100, 499, 500, 501, 1_000, 2**31 - 1, -(2**31), 2**32 - 1)
 _WIDE: Final = (2**63 - 1, -(2**63), 2**53 + 1, 253_402_300_800, -62_135_596_801)

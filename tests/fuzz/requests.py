@@ -2,68 +2,27 @@
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from services.scheduler.http.routes import OPERATIONS
+from tests.fuzz.answers import friendly_answer
 from tests.fuzz.messages import IDS, TEXTS
 from tests.fuzz.renewed import RenewedScheduler
-from tests.fuzz.scheduler import HUB
+from tests.fuzz.routes import ROUTES, HttpRequest, requests_of, target_of
+from tests.fuzz.scheduler import OPEN, FuzzedScheduler, Make
 from tests.fuzz.torn import torn
 
 _SPLIT: Final = b"\x1e"
-_PLAIN: Final = ("/healthz", "/metrics", "/openapi.json", "/v1/taskhubs/ping")
-_ROUTES: Final = (
-    *((operation.method, operation.path) for operation in OPERATIONS),
-    *(("GET", path) for path in _PLAIN),
-)
-_METHODS: Final = ("GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH", "TRACE")
-_WHEN: Final = "2026-01-01T00:00:00Z"
-# What each operation with a body takes, said as fully as can be.
-_BODIES: Final[dict[str, tuple[Any, ...]]] = {
-    "/v1/taskhubs/orchestrations/query": (
-        {
-            "filter": {
-                "name": "main", "instanceIdPrefix": "a", "createdFrom": _WHEN,
-                "statuses": ["ORCHESTRATION_STATUS_RUNNING"], "instanceIds": ["a"],
-            },
-            "pagination": {"count": 2, "startIndex": 1},
-            "sort": [{"column": "NAME", "direction": "DESCENDING"}],
-            "fields": ["tags"],
-        },
-        {"pagination": {"count": 1, "cursor": "WyJhIiwxXQ=="}},
-    ),
-    "/v1/taskhubs/orchestrations": (
-        {"name": "main", "instanceId": "a", "version": "1", "input": "1", "tags": {"k": "v"}},
-        {"name": "main", "instanceId": "b", "scheduledStartAt": "2099-01-01T00:00:00Z"},
-    ),
-    "/v1/taskhubs/orchestrations/bulk": (
-        {"action": "suspend", "instanceIds": ["a", "b"], "reason": "r"},
-        {"action": "resume", "instanceIds": ["a", "b"], "reason": "r"},
-        {"action": "rewind", "instanceIds": ["a", "b"], "reason": "r"},
-        {"action": "terminate", "instanceIds": ["a"], "output": "1", "recursive": True},
-        {"action": "raiseEvent", "instanceIds": ["a"], "eventName": "event", "input": "1"},
-        {"action": "restart", "instanceIds": ["a"], "newInstanceIds": True},
-        {"action": "purge", "instanceIds": ["a"]},
-    ),
-    "/v1/taskhubs/orchestrations/purge": (
-        {"filter": {"createdFrom": _WHEN}, "recursive": True},
-    ),
-    "/v1/taskhubs/orchestrations/forceterminate": ({"instanceIds": ["a", "b"], "reason": "r"},),
-    "/v1/taskhubs/orchestrations/{instanceId}/history": (
-        {"executionSuspended": {"reason": "r"}},
-        {"executionResumed": {"reason": "r"}},
-        {"executionTerminated": {"output": "1", "recursive": True}},
-        {"executionRewound": {"reason": "r"}},
-        {"eventRaised": {"name": "event", "input": "1"}},
-    ),
-    "/v1/taskhubs/orchestrations/{instanceId}/restart": ({"restartWithNewInstanceId": True},),
-    "/v1/taskhubs/entities/query": (
-        {"filter": {"instanceIdPrefix": "@"}, "pagination": {"count": 1}, "fields": ["state"]},
-    ),
-    "/v1/taskhubs/entities/{instanceId}/signal": ({"operation": "add", "input": "1"},),
-}  # fmt: skip
-_QUERIES: Final = (b"", b"recursive=true", b"count=1&payloadChars=2", b"cursor=0&count=5")
+# A route's number, how it is asked, the task hub, who asks, and whether there are odd headers.
+_HEAD_BYTES: Final = 5
+# The two parts of a path, the query and the body.
+_PARTS: Final = 4
+_BY_ADDRESS: Final = {(route.method, route.path): route for route in ROUTES}
+# The route's own, mostly.
+_METHODS: Final = ("", "GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH", "TRACE")
+# Between two answers of the worker: what is asked about changes meanwhile, as it would.
+_REQUESTS_AN_ANSWER: Final = 3
 _VALUES: Final[tuple[Any, ...]] = (
     None,
     True,
@@ -75,71 +34,84 @@ _VALUES: Final[tuple[Any, ...]] = (
     {},
     [[]],
     {"a": {"a": {}}},
-    _WHEN,
+    "2026-01-01T00:00:00Z",
 )
 
 
 class HttpCalls(RenewedScheduler):
-    """A route's number, how it is asked, a path's part, a query and a body: any bytes are one."""
+    """How a route is asked, parts of its path, a query and a body: any bytes are a request."""
+
+    def __init__(self, make: Make = OPEN) -> None:
+        super().__init__(make)
+        self._requests = 0
 
     def seeds(self) -> list[bytes]:
         """Well-formed requests to every route."""
         return [
-            bytes((number, 0)) + _SPLIT.join((b"a", query, json.dumps(body).encode()))
-            for number, (_method, path) in enumerate(_ROUTES)
-            for body in _BODIES.get(path, ("",))
-            for query in (_QUERIES if path not in _BODIES else _QUERIES[:1])
+            bytes((number, 0, 0, 0, 0)) + _SPLIT.join(request.encoded())
+            for number, route in enumerate(ROUTES)
+            for request in requests_of(route)
         ]
 
     def mutate(self, data: bytes, dice: random.Random) -> bytes:
         """Another body, query or path."""
-        head, parts = _taken_apart(data)
-        if dice.random() < 0.1:
-            head = bytes((head[0], dice.randrange(256)))
-        number = dice.choice((0, 1, 2, 2, 2))
+        (route, method, _hub, _caller, headers), parts = _taken_apart(data)
+        if dice.random() < 0.05:
+            method = dice.randrange(256)
+        if dice.random() < 0.05:
+            headers = dice.randrange(2)
+        head = bytes((route, method, *self.mutate_head(dice), headers))
+        number = dice.choice((0, 1, 2, 3, 3, 3))
         try:
-            document = json.loads(parts[2])
+            document = json.loads(parts[3])
         except (ValueError, RecursionError):
             document = None
         if number == 0 and dice.random() < 0.7:
             parts[0] = quote(dice.choice(IDS + TEXTS), safe="").encode()
-        elif number == 2 and document is not None and dice.random() < 0.8:
-            document = _other(document, dice)
-            parts[2] = json.dumps(document).encode()
+        elif number == 3 and document is not None and dice.random() < 0.8:
+            parts[3] = json.dumps(_other(document, dice)).encode()
         else:
             parts[number] = torn(parts[number], dice)
         return head + _SPLIT.join(parts)
 
     def run(self, data: bytes) -> str:
         """Makes the request and gives what it came to; raises `Violation`."""
-        head, (part, query, body) = _taken_apart(data)
-        method, path = _ROUTES[head[0] % len(_ROUTES)]
-        flags = head[1]
-        if flags & 0x80:
-            method = _METHODS[flags & 7]
-        target = path.encode()
-        for name in (b"{instanceId}", b"{executionId}", b"{index}", b"{token}"):
-            target = target.replace(name, part)
-        target = _sendable(target).replace(b"?", b"%3F")
-        if query:
-            target += b"?" + _sendable(query)
-        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-        headers.append((b"x-taskhub", part[:80] if flags & 0x20 else HUB.encode()))
-        if flags & 0x40:
-            odd = bytes(byte for byte in query if byte not in b"\r\n\0")
-            headers += [(b"if-none-match", odd), (b"origin", odd), (b"content-type", odd)]
-        status, _answer = self.scheduler().request(method, target, headers, body)
-        return f"{method} {path} {status}"
+        (number, asked, hub, caller, is_odd), (part, second, query, body) = _taken_apart(data)
+        route = ROUTES[number % len(ROUTES)]
+        method = _METHODS[asked % len(_METHODS)] or route.method
+        with self.scheduler() as scheduler:
+            self._work(scheduler)
+            named = self.hub_of(hub, scheduler)
+            execution = scheduler.execution_of(unquote(part, errors="replace"))
+            request = HttpRequest(
+                route=_BY_ADDRESS.get(("GET" if method == "HEAD" else method, route.path), route),
+                method=method,
+                target=target_of(route.path, part, second, query, execution),
+                headers=_odd_headers(query) if is_odd % 2 else (),
+                body=body,
+                hub=named,
+                caller=self.caller_of(caller),
+            )
+            status, _answer = scheduler.request(request)
+        return f"{method} {route.path} {status}"
+
+    def _work(self, scheduler: FuzzedScheduler) -> None:
+        """Now and then the worker answers what it has."""
+        self._requests += 1
+        tokens = scheduler.tokens if self._requests % _REQUESTS_AN_ANSWER == 0 else ()
+        if tokens:
+            dice = random.Random(self._requests)  # noqa: S311 - a run is the same again
+            scheduler.call(*friendly_answer(tokens[0], dice))
 
 
-def _sendable(target: bytes) -> bytes:
-    """What is not printable ASCII is refused by the HTTP server before the application sees it."""
-    return bytes(byte for byte in target if 0x20 < byte < 0x7F)
+def _odd_headers(value: bytes) -> Sequence[tuple[bytes, bytes]]:
+    value = bytes(byte for byte in value if byte not in b"\r\n\0")
+    return [(b"if-none-match", value), (b"origin", value), (b"content-type", value)]
 
 
 def _taken_apart(data: bytes) -> tuple[bytes, list[bytes]]:
-    parts = data[2:].split(_SPLIT, 2)
-    return data[:2].ljust(2, b"\0"), parts + [b""] * (3 - len(parts))
+    parts = data[_HEAD_BYTES:].split(_SPLIT, _PARTS - 1)
+    return data[:_HEAD_BYTES].ljust(_HEAD_BYTES, b"\0"), parts + [b""] * (_PARTS - len(parts))
 
 
 def _other(document: Any, dice: random.Random) -> Any:

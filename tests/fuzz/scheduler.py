@@ -1,39 +1,57 @@
 """A real scheduler in this process, without sockets: feed it calls, and it says what is wrong.
 
-Its database is compared before and after each call that it refuses. One worker stays connected, so
-that there are leases to answer.
+What there is (files, rows, leases) is compared before and after each call: one that is refused
+changes nothing, one that reads makes a task hub at the most, and an answer of a worker decides
+something only with a token that is good. One worker stays connected, so that there are leases.
 """
 
 import asyncio
 import contextlib
-import hashlib
+import functools
+import json
 import logging
-import sqlite3
 import tempfile
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import grpc
+from starlette.applications import Starlette
 
 from services.scheduler.auth.gate import Gate
+from services.scheduler.auth.identity import Access
+from services.scheduler.bounds import DEFAULTS, Bounds
+from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.service import SERVICE, TaskHubService
 from services.scheduler.engine.protos import pb
 from services.scheduler.errors import BadRequestError
 from services.scheduler.http.routes import application
 from services.scheduler.hub.hubs import TaskHubs
+from services.scheduler.hub.opened import OpenHub
 from services.scheduler.store.database import DataDirectory
+from services.shared.payload_files import PayloadFiles
+from tests.fuzz.answers import ANSWERED, allowed_of
+from tests.fuzz.callers import CONTRIBUTOR, Caller, gate_in
+from tests.fuzz.messages import STORED
+from tests.fuzz.routes import HttpRequest
+from tests.fuzz.state import Allowed, State
 from tests.fuzz.violation import Violation, place_of
 from tests.fuzz.wire import Wire
 
-T = TypeVar("T")
-
 HUB: Final = "default"
 # Nothing that is asked of a small database takes this long, however busy the machine is.
-SECONDS_MAX: Final = 30.0
+SECONDS_MAX: Final = 20.0
 # What waits for something else than the disk, until its client gives up.
 WAITING: Final = frozenset({"WaitForInstanceStart", "WaitForInstanceCompletion", "GetWorkItems"})
+# What reads makes a task hub too, for clients that only look; a history is that of an instance.
+_MAKES_HUB: Final = frozenset(
+    {name for name, access in ACCESS.items() if access is Access.READ} - {"StreamInstanceHistory"}
+    | {"GetWorkItems", "StartInstance", "SignalEntity", "CreateTaskHub"}
+)
 _TURNS: Final = 12
+# Dynamic task hubs that stay; the oldest then makes room for another one.
+_HUBS_KEPT: Final = 3
 # Below the number from which the scheduler puts commits off for others to join.
 _WORKER: Final = pb.GetWorkItemsRequest(
     maxConcurrentOrchestrationWorkItems=1,
@@ -42,13 +60,41 @@ _WORKER: Final = pb.GetWorkItemsRequest(
 )
 
 
-class FuzzedScheduler:
-    """One hub on a file of its own; use it as a context manager, from one thread."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Make:
+    """What a scheduler is asked to be like."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    asks_for_tokens: bool = False
+    bounds: Bounds = DEFAULTS
+
+
+OPEN: Final = Make()
+GUARDED: Final = Make(asks_for_tokens=True)
+# So narrow that every one of them is met.
+BOUNDED: Final = Make(
+    bounds=Bounds(
+        workers_max=1,
+        work_items_max=1,
+        work_item_bytes_max=2_000,
+        waiters_max=1,
+        history_readers_max=1,
+        pending_max=2,
+        inbox_max=2,
+        inbox_bytes_max=20_000,
+        delayed_signals_max=2,
+        task_hubs_max=3,
+    )
+)
+
+
+class FuzzedScheduler:
+    """Task hubs on files of their own; use it as a context manager, from one thread."""
+
+    def __init__(self, folder: Path | None = None, make: Make = OPEN) -> None:
         """`folder` is where its data goes: memory, where the machine has a place for that."""
         shm = Path("/dev/shm")  # noqa: S108 - memory: what is fuzzed is not the disk
         self._parent = folder or (shm if shm.is_dir() else None)
+        self._make = make
         self._runner = asyncio.Runner()
         self._errors = _Errors()
         self._failures: list[BaseException] = []
@@ -60,7 +106,7 @@ class FuzzedScheduler:
         self._stack.callback(self._close)
         self._stack.enter_context(self._errors)
         self._runner.get_loop().set_exception_handler(self._unhandled)
-        self._run(self._open(Path(folder)))
+        self._runner.run(self._open(Path(folder)))
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -71,64 +117,143 @@ class FuzzedScheduler:
         """The completion tokens of what the worker has now, oldest first."""
         items = map(pb.WorkItem.FromString, self._worker.sent[-40:])
         leased = [item.completionToken for item in items if item.completionToken]
-        return [token for token in leased if self._hub.dispatcher.lease_of(token) is not None]
+        dispatcher = self._hub.dispatcher
+        return [token for token in leased if dispatcher.lease_of(token) is not None]
 
-    def call(self, name: str, message: bytes, hub: str = HUB, worker: str = "") -> Wire:
+    @property
+    def latest_hub(self) -> str:
+        """The name of the task hub that was made last."""
+        return self._hubs.opened[-1].name
+
+    def execution_of(self, instance_id: str) -> str:
+        """The execution that an instance of the task hub `HUB` is at, or ""."""
+        return self._state.execution_of(self._hub, instance_id)
+
+    def call(self, name: str, message: bytes, hub: str = HUB, caller: Caller = CONTRIBUTOR) -> Wire:
         """One call of the service to its end; raises `Violation`."""
-        metadata = {"taskhub": hub} | ({"workerid": worker} if worker else {})
+        metadata = [("taskhub", hub), *(("authorization", header) for header in caller.headers)]
         wire = Wire(f"/{SERVICE}/{name}", message, metadata)
-        may_end_lease = name.startswith(("Complete", "Abandon"))
-        self._settled(self._serve(wire, name), may_change=may_end_lease, wire=wire)
+        forbidden = caller.refusal(hub, ACCESS[name]) if self._make.asks_for_tokens else None
+        answer = None
+        if name in ANSWERED:
+            answer = allowed_of(name, message, self._hub_named(hub), self._state, hub)
+        self._run(self._serve(wire, name))
         wire.check()
+        told = f"{name} {wire.code.name if wire.code else 'open'}"
+        if forbidden is not None and wire.code is not forbidden:
+            raise Violation(f"{told}: it should have been {forbidden.name}")
+        if forbidden is None and wire.code in _FORBIDDEN:
+            raise Violation(f"{told}: who may is refused: {wire.details[:200]}")
+        is_refused = wire.code not in {None, grpc.StatusCode.OK}
+        if answer is not None and forbidden is None:
+            allowed = answer
+        elif is_refused:
+            allowed = Allowed(hub=hub)
+        else:
+            allowed = Allowed(
+                hub=hub,
+                rows=ACCESS[name] is Access.CHANGE,
+                files=name in {"CreateTaskHub", "DeleteTaskHub"},
+                makes_hub=name in _MAKES_HUB and self._may_change(caller),
+            )
+        self._settled(allowed, f"{told} {wire.details[:100]}")
         return wire
 
-    def request(
-        self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> tuple[int, bytes]:
+    def request(self, request: HttpRequest) -> tuple[int, bytes]:
         """One request to the HTTP port to its end; raises `Violation`."""
-        path, _, query = target.partition(b"?")
+        path, _, query = request.target.partition(b"?")
+        headers = [
+            (b"host", b"localhost"),
+            (b"content-type", b"application/json"),
+            (b"x-taskhub", request.hub.encode()),
+            *((b"authorization", header.encode()) for header in request.caller.headers),
+            *request.headers,
+        ]
         scope: dict[str, Any] = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method,
-            "scheme": "http", "path": path.decode("latin-1"), "raw_path": path,
-            "query_string": query, "root_path": "", "headers": list(headers),
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1",
+            "method": request.method, "scheme": "http", "path": path.decode("latin-1"),
+            "raw_path": path, "query_string": query, "root_path": "", "headers": headers,
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8081),
         }  # fmt: skip
-        answer = _Answer(body)
-        self._settled(self._within(self._app(scope, answer.receive, answer.send)), answer=answer)
+        answer = _Exchange(request.body)
+        self._run(self._app(scope, answer.receive, answer.send))
+        told = f"{request.method} {path[:80]!r} {answer.status}"
         if answer.status >= 500 and answer.status != 503:
-            raise Violation(f"{method} {path[:80]!r} says {answer.status}: {answer.body[:300]!r}")
+            raise Violation(f"{told}: {answer.body[:300]!r}")
         if b"Traceback" in answer.body:
-            raise Violation(f"{method} {path[:80]!r} tells a traceback")
+            raise Violation(f"{told}: tells a traceback")
+        self._check_access(request, answer.status, told)
+        allowed = Allowed(hub=request.hub)
+        if answer.status < 400 and not _has_done_nothing(path, answer.body):
+            allowed = Allowed(
+                hub=request.hub,
+                rows=request.route.access is Access.CHANGE,
+                makes_hub=request.route.makes_hub and self._may_change(request.caller),
+            )
+        self._settled(allowed, told)
         return answer.status, bytes(answer.body)
+
+    # Who calls
+
+    def _may_change(self, caller: Caller) -> bool:
+        return not self._make.asks_for_tokens or Access.CHANGE in caller.accesses
+
+    def _check_access(self, request: HttpRequest, status: int, told: str) -> None:
+        forbidden = None
+        if self._make.asks_for_tokens:
+            forbidden = request.route.refusal(request.caller, request.hub)
+        if forbidden is None:
+            if status == 401:
+                raise Violation(f"{told}: who may is refused")
+        # What a page of another site sends is refused before anybody is asked who they are.
+        elif status < 400 or (
+            forbidden is grpc.StatusCode.UNAUTHENTICATED and status not in {401, 403}
+        ):
+            raise Violation(f"{told}: it should have been {forbidden.name}")
 
     # One at a time
 
+    @functools.cached_property
+    def _app(self) -> Starlette:
+        """Made when it is needed: it takes longer than hundreds of calls."""
+        return application(self._hubs, self._service.calls, self._gate)
+
     async def _open(self, folder: Path) -> None:
-        directory = DataDirectory(folder)
-        self._hubs = TaskHubs(directory, [HUB], dynamic=True, on_failure=self._failures.append)
-        (self._hub,) = self._hubs.opened
-        # Task hubs that there are or have been.
-        self._made = {HUB}
-        self._service = TaskHubService(self._hubs, Gate())
-        self._app = application(self._hubs, self._service.calls, Gate())
-        self._look = sqlite3.connect(
-            f"file:{directory.file_of(HUB)}?mode=ro", uri=True, isolation_level=None
+        directory = DataDirectory(folder / "data")
+        payloads = PayloadFiles(folder / "payloads")
+        payloads.prepare()
+        payloads.write(STORED)
+        self._hubs = TaskHubs(
+            directory,
+            [HUB],
+            dynamic=True,
+            on_failure=self._failures.append,
+            payloads=payloads,
+            bounds=self._make.bounds,
         )
-        metadata = {"taskhub": HUB, "workerid": "w"}
+        (self._hub,) = self._hubs.opened
+        self._gate = gate_in(folder) if self._make.asks_for_tokens else Gate()
+        self._service = TaskHubService(self._hubs, self._gate)
+        metadata = [("taskhub", HUB), ("workerid", "w")]
+        metadata += [("authorization", header) for header in CONTRIBUTOR.headers]
         self._worker = Wire(f"/{SERVICE}/GetWorkItems", _WORKER.SerializeToString(), metadata)
         self._take(self._worker)
         await asyncio.sleep(0)
-        await self._hub.hub.durable()
-        self._version, self._digest = self._data_version(), digest_of(self._look)
+        await self._hubs.durable()
+        self._state = State(self._hubs, folder)
+        self._before = self._state.snapshot()
 
     def _close(self) -> None:
         async def close() -> None:
             self._worker.gone()
             await asyncio.sleep(0)
             self._hubs.close()
-            self._look.close()
+            self._state.close()
 
-        self._run(close())
+        self._runner.run(close())
+
+    def _hub_named(self, name: str) -> OpenHub | None:
+        return self._hubs.existing(name) if self._hubs.is_open(name) else None
 
     def _take(self, wire: Wire) -> None:
         call: Any = wire  # as a ServerCall, of which there is none without a socket
@@ -136,64 +261,63 @@ class FuzzedScheduler:
 
     async def _serve(self, wire: Wire, name: str) -> None:
         self._take(wire)
-        if name in WAITING:
-            for _ in range(_TURNS):
-                await asyncio.sleep(0)
-            wire.gone()
+        if name not in WAITING:
+            await wire.ended.wait()
+            return
+        for _ in range(_TURNS):
             await asyncio.sleep(0)
-        else:
-            await self._within(wire.ended.wait())
-        await self._within(self._hub.hub.durable())
+        wire.gone()
+        await asyncio.sleep(0)
 
-    async def _within(self, what: Awaitable[object]) -> None:
-        try:
-            await asyncio.wait_for(what, SECONDS_MAX)
-        except TimeoutError:
-            raise Violation(f"no end within {SECONDS_MAX:g} s") from None
-        await self._hub.hub.durable()
+    def _run(self, serving: Awaitable[object]) -> None:
+        """Runs a call to its end; raises `Violation` for what is wrong whatever was called."""
 
-    def _settled(
-        self,
-        serving: Any,
-        *,
-        wire: Wire | None = None,
-        answer: "_Answer | None" = None,
-        may_change: bool = False,
-    ) -> None:
-        """Runs a call to its end and compares what was before it with what is after it."""
-        self._run(serving)
-        if wire is not None:
-            is_refused = wire.code not in {None, grpc.StatusCode.OK}
-        else:
-            is_refused = answer is not None and answer.status >= 400
-        made = {hub.name for hub in self._hubs.opened} - self._made
-        self._made |= made
-        if made and is_refused:
-            raise Violation(f"a refused call has made a task hub: {', '.join(made)}")
-        version = self._data_version()
-        if version != self._version:
-            digest = digest_of(self._look)
-            changed = digest != self._digest
-            self._version, self._digest = self._data_version(), digest
-            if changed and is_refused and not may_change:
-                told = wire.details[:200] if wire is not None else "a refused HTTP request"
-                raise Violation(f"a refused call has changed the database: {told}")
+        async def settled() -> None:
+            await serving
+            await self._hubs.durable()
+
+        async def bounded() -> None:
+            try:
+                await asyncio.wait_for(settled(), SECONDS_MAX)
+            except TimeoutError:
+                raise Violation(f"no end within {SECONDS_MAX:g} s") from None
+
+        # A runner's own way looks after signals, which takes a fifth of the time of a call.
+        self._runner.get_loop().run_until_complete(bounded())
         if self._failures:
             raise Violation(f"the scheduler stops: {self._failures.pop()!r}")
         self._errors.check()
 
-    def _data_version(self) -> int:
-        version: int = self._look.execute("PRAGMA data_version").fetchone()[0]
-        return version
+    def _settled(self, allowed: Allowed, told: str) -> None:
+        """Compares what was before a call with what is after it."""
+        before, self._before = self._before, self._state.snapshot()
+        before.check(self._before, allowed, told)
+        if len(self._hubs.opened) > 1 + _HUBS_KEPT:
+            self._runner.run(self._make_room())
+            self._before = self._state.snapshot()
 
-    def _run(self, coroutine: Any) -> None:
-        self._runner.run(coroutine)
+    async def _make_room(self) -> None:
+        oldest = self._hubs.opened[1]
+        self._hubs.delete(oldest.name)
+        for file in self._hubs.data_dir.glob(f"{oldest.name}.db*"):
+            file.unlink()
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self._failures.append(context.get("exception") or RuntimeError(context["message"]))
 
 
-class _Answer:
+_FORBIDDEN: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+
+
+def _has_done_nothing(path: bytes, body: bytes | bytearray) -> bool:
+    """Whether a reply to many at once refuses each of them."""
+    if not path.endswith(b"/bulk"):
+        return False
+    results = json.loads(body)["results"]
+    return not any(result["ok"] for result in results)
+
+
+class _Exchange:
     """The two ends of an ASGI request."""
 
     def __init__(self, body: bytes) -> None:
@@ -240,17 +364,3 @@ class _Errors(logging.Handler):
         if self._found:
             found, self._found = self._found, []
             raise Violation("a traceback in the log: " + "; ".join(found))
-
-
-def digest_of(look: sqlite3.Connection) -> bytes:
-    """Of all rows of all tables, as they are committed."""
-    look.execute("BEGIN")
-    try:
-        names = look.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-        digest = hashlib.blake2b()
-        for (name,) in names.fetchall():
-            rows = look.execute(f'SELECT * FROM "{name}"').fetchall()  # noqa: S608 - a table of ours
-            digest.update(repr((name, sorted(map(repr, rows)))).encode())
-        return digest.digest()
-    finally:
-        look.execute("COMMIT")

@@ -8,6 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.scheduler.edge.methods import USE_CASES, WAITING
 from services.scheduler.engine.protos import StringValue, pb
+from services.shared.payload_files import token_of
+from tests.fuzz.messages import STORED
 
 _PAST: Final = Timestamp(seconds=1_700_000_000)
 # The next century: nothing becomes due by itself.
@@ -147,6 +149,9 @@ _SEEDS: Final[Mapping[str, Sequence[Any]]] = {
             ),
         ),
         pb.CreateInstanceRequest(instanceId="c", name="main", scheduledStartTimestamp=_LATER),
+        pb.CreateInstanceRequest(
+            instanceId="b", name="main", input=StringValue(value=token_of(STORED))
+        ),
     ),
     "RaiseEvent": (pb.RaiseEventRequest(instanceId="a", name="event", input=_TEXT),),
     "CompleteActivityTask": (

@@ -7,6 +7,7 @@ from typing import Final, Protocol, Self
 from tests.fuzz.bearers import BearerTokens, TokenFiles
 from tests.fuzz.calls import RpcCalls
 from tests.fuzz.requests import HttpCalls
+from tests.fuzz.scheduler import BOUNDED, GUARDED
 from tests.fuzz.texts import TEXTS_READ
 
 
@@ -31,8 +32,12 @@ class Target(Protocol):
 
 # The share of a run that each is worth, and how it is made.
 TARGETS: Final[Mapping[str, tuple[int, Callable[[], Target]]]] = {
-    "rpc": (40, RpcCalls),
-    "http": (20, HttpCalls),
+    "rpc": (24, RpcCalls),
+    "rpc-tokens": (10, lambda: RpcCalls(GUARDED)),
+    "rpc-bounds": (10, lambda: RpcCalls(BOUNDED)),
+    "http": (12, HttpCalls),
+    "http-tokens": (6, lambda: HttpCalls(GUARDED)),
+    "http-bounds": (4, lambda: HttpCalls(BOUNDED)),
     "bearers": (5, BearerTokens),
     "token-files": (2, TokenFiles),
     **{name: (5, make) for name, make in TEXTS_READ.items()},

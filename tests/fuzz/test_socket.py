@@ -12,12 +12,11 @@ import grpc
 import pytest
 
 from scripts.local_stack import LocalStack
-from tests.fuzz.calls import RpcCalls
+from tests.fuzz.calls import NAMES, RpcCalls, taken_apart
 from tests.fuzz.seeds import METHODS
 from tests.fuzz.torn import torn
 
 SECONDS = 30.0
-NAMES = list(METHODS)
 STREAMED = {"GetWorkItems", "StreamInstanceHistory"}
 FORBIDDEN = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE}
 NO_WORKER = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -72,8 +71,8 @@ def test_any_bytes_are_answered_over_a_socket(scheduler: LocalStack, method: str
     calls = RpcCalls()
     seeds = [seed for seed in calls.seeds() if NAMES[seed[0]] == method]
     for number in range(8):
-        seed = calls.mutate(dice.choice(seeds), dice)
-        error = outcome(scheduler, method, torn(seed[2:], dice) if number % 2 else seed[2:])
+        _head, message = taken_apart(calls.mutate(dice.choice(seeds), dice))
+        error = outcome(scheduler, method, torn(message, dice) if number % 2 else message)
         assert error is None or error.code() not in FORBIDDEN, error
     assert is_healthy(scheduler)
 

@@ -173,11 +173,8 @@ def _csv(*rows: str) -> bytes:
 
 
 def _answers() -> list[bytes]:
-    found = []
-    for seed in seeds_of("CompleteActivityTask"):
-        seed.completionToken = "a1.2-00000000-3"
-        found.append(seed.SerializeToString())
-    return found
+    token = pb.ActivityResponse(completionToken="a1.2-00000000-3").SerializeToString()
+    return [seed.SerializeToString() + token for seed in seeds_of("CompleteActivityTask")]
 
 
 TEXTS_READ: Final[dict[str, Callable[[], Texts]]] = {

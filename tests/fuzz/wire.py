@@ -1,7 +1,7 @@
 """What a call of gRPC needs of the wire under it, with nobody at its other end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -11,10 +11,10 @@ from tests.fuzz.violation import Violation
 class Wire:
     """One call; holds what it was answered. `gone` is the client's end of it."""
 
-    def __init__(self, method: str, message: bytes, metadata: dict[str, str]) -> None:
+    def __init__(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]]) -> None:
         self.method = method
         self.message = message
-        self.metadata = tuple(metadata.items())
+        self.metadata = tuple(metadata)
         self.ended = asyncio.Event()
         self.code: grpc.StatusCode | None = None
         self.details = ""
