@@ -20,6 +20,7 @@ _ENDPOINT_ALLOWED: Final = (
     "http://HOST:PORT for the emulator or the embedded scheduler (http://localhost:8080),"
     " https://HOST for Azure (https://my-scheduler-abc123.westus2.durabletask.io)"
 )
+_DOMAIN_OF_AZURE: Final = ".durabletask.io"
 _LOOPBACK_ADVICE: Final = (
     "inside a container this address is the container itself; leave ENDPOINT unset"
     f" (then it is {ENDPOINT_IN_CONTAINER}), or use http://host.docker.internal:8080"
@@ -45,9 +46,15 @@ class Connection:
     def is_azure(self) -> bool:
         """Whether it takes a sign-in with `azure-identity`: over TLS, unless how is said otherwise.
 
-        No HTTP proxy is asked for any other.
+        No HTTP proxy is asked for any other. Nothing of Azure is on this machine.
         """
-        return self.secure and self.ca is None and self.token is None
+        is_own = self.ca is not None or self.token is not None or self.is_on_this_machine
+        return self.secure and not is_own
+
+    @property
+    def has_name_of_azure(self) -> bool:
+        """Whether its name is one that the managed service gives."""
+        return (urlsplit(self.endpoint).hostname or "").endswith(_DOMAIN_OF_AZURE)
 
     @property
     def is_on_this_machine(self) -> bool:

@@ -42,6 +42,9 @@ class Environment:
             load_dotenv(dotenv, override=False)
         except (OSError, ValueError) as error:
             environment.refuse(".env", str(dotenv), f"a readable UTF-8 text file ({error})")
+        # Read when gRPC is imported, which every service does later. Left alone, its core writes
+        # its own lines to the terminal beside what we say of the same errors.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         return environment
 
     @property

@@ -21,6 +21,7 @@ from services.shared.connection import Connection
 from services.shared.converter import PydanticDataConverter
 from services.shared.errors import SchedulerUnavailableError
 from services.shared.payload_store import CachingPayloadStore
+from services.shared.tls_trouble import certificate_trouble, speaks_tls
 
 # gRPC's own default lets a channel sleep for two minutes after a scheduler's restart.
 _RECONNECT_BACKOFF_MS_MAX: Final = 2_000
@@ -37,6 +38,10 @@ _KEEPALIVE: Final = (
 
 _HINT_START: Final = "is it running? `make dev` or `make up` starts one; ENDPOINT says where it is"
 _HINT_SIGN_IN: Final = "Sign in with `az login`, or check the AZURE_ variables."
+_HINT_OWN: Final = (
+    "A scheduler of your own is told apart from Azure's by ENDPOINT_TOKEN or ENDPOINT_TOKEN_FILE"
+    " (its token) or ENDPOINT_CA (its certificates)."
+)
 _HINT_OTHER: Final = "is what listens there a Durable Task Scheduler?"
 _HINTS: Final[dict[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAVAILABLE: _HINT_START,
@@ -46,7 +51,6 @@ _HINTS: Final[dict[grpc.StatusCode, str]] = {
     grpc.StatusCode.NOT_FOUND: (
         "set TASKHUB to a hub that it serves (DTS_TASK_HUB_NAMES), or create the hub"
     ),
-    grpc.StatusCode.UNAUTHENTICATED: _HINT_SIGN_IN,
     grpc.StatusCode.PERMISSION_DENIED: (
         "your identity needs the role Durable Task Data Contributor on this task hub"
     ),
@@ -65,7 +69,14 @@ _HINT_TLS: Final = (
     " ENDPOINT must name a host of its certificate"
 )
 _TLS_FAILED: Final = "the TLS handshake failed"
+_TLS_UNASKED: Final = "it speaks TLS"
+_NO_TLS: Final = "it does not speak TLS"
 _REFUSED: Final = "connection refused"
+# Which http:// and https:// would be right for.
+_HINTS_OF_SCHEMES: Final = {
+    _TLS_UNASKED: "ENDPOINT must begin with https://",
+    _NO_TLS: "ENDPOINT must begin with http://",
+}
 # What gRPC's details mean, by a part of their text; the addresses that it tried help nobody.
 _CAUSES: Final = {
     "ssl": _TLS_FAILED,
@@ -199,7 +210,8 @@ def credential_for(connection: Connection) -> TokenCredential | None:
         return DefaultAzureCredential()
     except ValueError as error:
         text = f"cannot sign in to the scheduler at {connection.endpoint}: {error}"
-        raise SchedulerUnavailableError(f"{text} {_HINT_SIGN_IN}", retryable=False) from error
+        hint = _sign_in_hint(connection)
+        raise SchedulerUnavailableError(f"{text} {hint}", retryable=False) from error
 
 
 def new_client(
@@ -242,11 +254,14 @@ def check_scheduler(client: TaskHubGrpcClient, connection: Connection) -> None:
 
 
 def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavailableError | None:
-    """What `error` says about the scheduler as a whole, or None when it is about one call."""
+    """What `error` says about the scheduler as a whole, or None when it is about one call.
+
+    Where no connection comes about, it looks why, for 2 s at the most.
+    """
     where = f"{connection.endpoint} (task hub {connection.taskhub})"
     if isinstance(error, ClientAuthenticationError):
         text = f"cannot sign in to the scheduler at {where}: {_first_line(str(error))}" + (
-            f" {_HINT_SIGN_IN}" if connection.is_azure else ""
+            f" {_sign_in_hint(connection)}" if connection.is_azure else ""
         )
         return SchedulerUnavailableError(text, retryable=False)
     code = status_code(error)
@@ -254,14 +269,36 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
     about_instance = code is grpc.StatusCode.NOT_FOUND and "task hub" not in details.lower()
     if code is None or code in _ABOUT_ONE_REQUEST or about_instance:
         return None
-    own = {} if connection.is_azure else _OWN_HINTS
+    trouble = _tls_trouble(connection) if code is grpc.StatusCode.UNAVAILABLE else None
+    if trouble is not None:
+        hint = _HINTS_OF_SCHEMES.get(trouble, _HINT_TLS)
+        text = f"the scheduler at {where} cannot be used: {trouble}; {hint}"
+        return SchedulerUnavailableError(text, retryable=False)
     cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
-    hint = _HINT_TLS if cause == _TLS_FAILED else own.get(code) or _HINTS.get(code, _HINT_OTHER)
-    if cause == _REFUSED and connection.secure and not connection.is_azure:
-        # Of the addresses of a name gRPC tells of the last one: the handshake may be another's.
-        hint += f". If it is running: {_HINT_TLS}"
+    hint = _HINT_TLS if cause == _TLS_FAILED else _hint_for(code, connection)
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
+
+
+def _tls_trouble(connection: Connection) -> str | None:
+    """What only a look of our own tells; Azure's front ends are left alone."""
+    if connection.is_azure:
+        return None
+    is_spoken = speaks_tls(connection.address)
+    if is_spoken is None or not connection.secure:
+        return _TLS_UNASKED if is_spoken else None
+    return certificate_trouble(connection.address, connection.ca) if is_spoken else _NO_TLS
+
+
+def _hint_for(code: grpc.StatusCode, connection: Connection) -> str:
+    if connection.is_azure and code is grpc.StatusCode.UNAUTHENTICATED:
+        return _sign_in_hint(connection)
+    own = {} if connection.is_azure else _OWN_HINTS
+    return own.get(code) or _HINTS.get(code, _HINT_OTHER)
+
+
+def _sign_in_hint(connection: Connection) -> str:
+    return _HINT_SIGN_IN if connection.has_name_of_azure else _HINT_OWN
 
 
 def status_code(error: Exception) -> grpc.StatusCode | None:

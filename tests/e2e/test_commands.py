@@ -210,14 +210,28 @@ def test_without_a_sign_in_azure_is_refused_with_what_to_do(client: CommandLine)
     # One kind of credential, and no `az` to ask: nothing leaves this machine.
     ran = client(
         "list",
-        ENDPOINT="https://localhost:1",
+        ENDPOINT="https://orders.westus2.durabletask.io",
         AZURE_TOKEN_CREDENTIALS="AzureCliCredential",  # noqa: S106 - the name of a kind, no secret
         PATH="/nonexistent",
     )
     assert ran.code == 3
     assert len(ran.err.splitlines()) == 1
-    assert "cannot sign in to the scheduler at https://localhost:1" in ran.err
+    assert "cannot sign in to the scheduler at https://orders.westus2.durabletask.io" in ran.err
     assert "`az login`" in ran.err
+
+
+def test_a_name_that_azure_does_not_give_is_told_how_to_be_a_scheduler_of_ones_own(
+    client: CommandLine,
+) -> None:
+    ran = client(
+        "list",
+        ENDPOINT="https://tasks.example.com",
+        AZURE_TOKEN_CREDENTIALS="AzureCliCredential",  # noqa: S106 - the name of a kind, no secret
+        PATH="/nonexistent",
+    )
+    assert ran.code == 3
+    assert "az login" not in ran.err
+    assert "ENDPOINT_TOKEN or ENDPOINT_TOKEN_FILE" in ran.err
 
 
 def test_bad_settings_are_bad_usage(client: CommandLine) -> None:

@@ -99,6 +99,5 @@ def test_a_scheduler_of_ones_own_needs_no_sign_in_and_shares_its_payloads(tmp_pa
         credential = credential_for(connection)
         assert (credential is None) == ("ENDPOINT_TOKEN" not in values)
         assert read_payload_settings(environment, connection).place is not None
-    assert read_connection(Environment(own)).is_azure
     plain = read_connection(Environment({"ENDPOINT_TOKEN": "t"}))
     assert isinstance(credential_for(plain), BearerCredential)

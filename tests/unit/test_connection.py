@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,25 @@ def test_https_means_tls_and_needs_no_port() -> None:
     assert connection.secure
     assert connection.address == "orders-abc.westus2.durabletask.io"
     assert connection.taskhub == "orders"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "signs_in", "has_name"),
+    [
+        ("https://orders-abc.westus2.durabletask.io", True, True),
+        ("https://tasks.example.com", True, False),
+        ("https://durabletask.io.example.com", True, False),
+        ("https://localhost:8080", False, False),
+        ("https://127.0.0.1:8080", False, False),
+        ("https://[::1]:8080", False, False),
+        ("http://localhost:8080", False, False),
+    ],
+)
+def test_whoever_is_on_this_machine_takes_no_sign_in_of_azure(
+    endpoint: str, *, signs_in: bool, has_name: bool
+) -> None:
+    connection = read(ENDPOINT=endpoint)
+    assert (connection.is_azure, connection.has_name_of_azure) == (signs_in, has_name)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +132,14 @@ def test_a_dotenv_that_is_no_text_is_a_bad_setting(tmp_path: Path, content: byte
     environment = Environment.of_process(dotenv)
     with pytest.raises(SettingsError, match=r"\.env="):
         environment.check()
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "NONE"), ("DEBUG", "DEBUG")])
+def test_the_core_of_grpc_is_quiet_unless_somebody_wants_to_hear_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, seen: str
+) -> None:
+    monkeypatch.setenv("GRPC_VERBOSITY", given or "")
+    if given is None:
+        monkeypatch.delenv("GRPC_VERBOSITY")
+    Environment.of_process(tmp_path / "none")
+    assert os.environ["GRPC_VERBOSITY"] == seen
