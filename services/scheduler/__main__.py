@@ -11,6 +11,7 @@ from services.scheduler.usage import COMMANDS, USAGE
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.logs import configure_logging
+from services.shared.usage import answer
 
 
 def main() -> int:
@@ -22,8 +23,9 @@ def main() -> int:
         from services.scheduler import commands  # noqa: PLC0415 - a scheduler has no use for them
 
         return commands.run(sys.argv[1:])
-    if sys.argv[1:]:
-        return _explain(sys.argv[1:])
+    code = answer(sys.argv[1:], USAGE)
+    if code is not None:
+        return code
     try:
         settings = SchedulerSettings.read(Environment.of_process())
         configure_logging(level=settings.log_level, style=settings.log_format)
@@ -36,14 +38,6 @@ def main() -> int:
     except (SettingsError, SchedulerError) as error:
         print(f"the scheduler cannot start:\n{error}", file=sys.stderr)  # noqa: T201 - for a person
         return 2
-
-
-def _explain(arguments: list[str]) -> int:
-    if arguments in (["--help"], ["-h"]):
-        print(USAGE)  # noqa: T201 - for a person
-        return 0
-    print(f"unknown argument: {arguments[0]}\n\n{USAGE}", file=sys.stderr)  # noqa: T201 - for a person
-    return 2
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from services.shared.usage import columns, settings_text
+
 # Each setting, its default and one line of meaning; a test holds it against the settings read.
 MEANINGS: Final[Mapping[str, str]] = {
     "SCHEDULER_HOST": "the address to listen on (127.0.0.1)",
@@ -57,13 +59,11 @@ _MEANINGS_OF_COMMANDS: Final[Mapping[str, str]] = {
 }
 COMMANDS: Final = frozenset(name.split()[0] for name in _MEANINGS_OF_COMMANDS)
 
-_WIDTH: Final = max(map(len, MEANINGS))
 USAGE: Final = (
     "usage: python -m services.scheduler [--help | COMMAND ...]\n\n"
     "Serves task hubs over the Durable Task protocol until SIGTERM or Ctrl-C.\n\n"
     "commands, each with a --help of its own:\n"
-    + "\n".join(f"  {name:{_WIDTH}}  {meaning}" for name, meaning in _MEANINGS_OF_COMMANDS.items())
+    + columns(_MEANINGS_OF_COMMANDS, width=max(map(len, MEANINGS)))
     + "\n\n"
-    "settings, from the environment or .env (defaults in brackets):\n"
-    + "\n".join(f"  {name:{_WIDTH}}  {meaning}" for name, meaning in MEANINGS.items())
+    + settings_text(MEANINGS)
 )

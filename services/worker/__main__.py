@@ -6,11 +6,16 @@ from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.logs import configure_logging
 from services.shared.tracing import leave_out_opentelemetry
+from services.shared.usage import answer
 from services.worker.settings import WorkerSettings
+from services.worker.usage import USAGE
 
 
 def main() -> int:
-    """Runs the worker; 0 after a stop, 2 for settings that cannot be used."""
+    """Runs the worker; 0 after a stop, 2 for settings or arguments that cannot be used."""
+    code = answer(sys.argv[1:], USAGE)
+    if code is not None:
+        return code
     try:
         settings = WorkerSettings.read(Environment.of_process())
         configure_logging(level=settings.log_level, style=settings.log_format)

@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ import pytest
 
 from services.client.settings import ClientSettings
 from services.dashboard.settings import DashboardSettings
+from services.dashboard.usage import MEANINGS as MEANINGS_OF_DASHBOARD
 from services.scheduler.bounds import DEFAULTS, Bounds, setting_of
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.usage import MEANINGS
+from services.scheduler.usage import MEANINGS as MEANINGS_OF_SCHEDULER
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.worker.settings import WorkerSettings
+from services.worker.usage import MEANINGS as MEANINGS_OF_WORKER
 
 SERVICES: list[Any] = [ClientSettings, DashboardSettings, SchedulerSettings, WorkerSettings]
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
@@ -37,10 +40,25 @@ def test_the_example_shows_the_defaults(service: Any) -> None:
     assert service.read(Environment(values)) == service.read(Environment({}))
 
 
-def test_the_schedulers_help_names_every_setting() -> None:
+@pytest.mark.parametrize(
+    ("service", "meanings"),
+    [
+        (SchedulerSettings, MEANINGS_OF_SCHEDULER),
+        (WorkerSettings, MEANINGS_OF_WORKER),
+        (DashboardSettings, MEANINGS_OF_DASHBOARD),
+    ],
+)
+def test_the_help_of_a_service_names_every_setting_and_its_default(
+    service: Any, meanings: Mapping[str, str]
+) -> None:
     environment = Environment({})
-    SchedulerSettings.read(environment)
-    assert set(MEANINGS) == set(environment.names)
+    service.read(environment)
+    assert set(meanings) == set(environment.names)
+    defaults = re.findall(r"^([A-Z0-9_]+)=(.+)$", EXAMPLE.read_text(), flags=re.MULTILINE)
+    told = {name: value for name, value in defaults if name in meanings}
+    assert told
+    for name, value in told.items():
+        assert f"({value})" in meanings[name], name
 
 
 def test_every_bad_setting_of_a_worker_is_told_with_its_value_and_what_is_allowed() -> None:
