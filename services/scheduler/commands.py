@@ -22,6 +22,7 @@ from services.scheduler.store.whole_file import scratch_folder, whole_file
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.payload_files import PayloadFiles
+from services.shared.standard_output import READER_GONE, leave_standard_output
 
 _DONE: Final = 0
 _DONE_IN_PART: Final = 1
@@ -39,6 +40,9 @@ _SETTINGS: Final = (
 def run(arguments: Sequence[str]) -> int:
     """Runs a command; its exit code. Raises `SystemExit` at wrong arguments and `--help`."""
     parsed = _parser().parse_args(arguments)
+    if not getattr(parsed, "file", _STREAM):
+        # As make gives it where it was given none.
+        return _refuse("FILE must name a file, such as FILE=home.backup")
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = DataSettings.read(Environment.of_process())
@@ -145,7 +149,8 @@ def _back_up(parsed: argparse.Namespace, settings: DataSettings) -> int:
     finally:
         progress.end()
     seconds = time.perf_counter() - begun
-    _say(f"backed up {settings.data_dir.absolute()} to {parsed.file} in {seconds:.1f} s")
+    where = "" if parsed.file == _STREAM else f" to {parsed.file}"
+    _say(f"backed up {settings.data_dir.absolute()}{where} in {seconds:.1f} s")
     _tell_backup(done)
     return _DONE_IN_PART if done.left_out else _DONE
 
@@ -216,8 +221,9 @@ def _restore(parsed: argparse.Namespace, settings: DataSettings) -> int:
                 done = restore.read(stream, parsed.file)
     finally:
         progress.end()
+    what = "a backup" if parsed.file == _STREAM else parsed.file
     _say(
-        f"restored {parsed.file} to {settings.data_dir.absolute()}:"
+        f"restored {what} to {settings.data_dir.absolute()}:"
         f" task hubs {', '.join(done.hubs)}; {_number(done.payloads, 'payload')}"
     )
     _tell_left_out("the backup was made without", done.left_out)
@@ -229,6 +235,17 @@ def _restore(parsed: argparse.Namespace, settings: DataSettings) -> int:
 
 
 def _check(_parsed: argparse.Namespace, settings: DataSettings) -> int:
+    try:
+        code = _look(settings)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read (`| head`) has what they wanted.
+        leave_standard_output()
+        return READER_GONE
+    return code
+
+
+def _look(settings: DataSettings) -> int:
     progress = _Progress()
     hubs, found = 0, 0
     for hub in check(settings.data_dir, _payloads(settings), progress=progress):
@@ -248,11 +265,22 @@ def _tell_hub(hub: CheckedHub) -> None:
     )
     for kind, findings in _by_kind(hub.findings).items():
         print(f"  {kind.what} ({len(findings):,})")  # noqa: T201 - the result
-        for finding in findings[:_EXAMPLES_MAX]:
-            print(f"    {finding.where}")  # noqa: T201 - the result
-        if len(findings) > _EXAMPLES_MAX:
-            print(f"    ... and {len(findings) - _EXAMPLES_MAX:,} more")  # noqa: T201 - the result
+        left = len(findings)
+        for alike in _alike(findings)[:_EXAMPLES_MAX]:
+            left -= len(alike)
+            print(f"    {alike[0].where}")  # noqa: T201 - the result
+            if len(alike) > 1:
+                print(f"    ... and {len(alike) - 1:,} more like it")  # noqa: T201 - the result
+        if left:
+            print(f"    ... and {left:,} more")  # noqa: T201 - the result
         print(f"    -> {kind.advice}")  # noqa: T201 - the result
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    sorted_out: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        sorted_out[finding.gist].append(finding)
+    return list(sorted_out.values())
 
 
 def _by_kind(findings: Sequence[Finding]) -> Mapping[Kind, list[Finding]]:

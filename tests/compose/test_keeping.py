@@ -19,6 +19,8 @@ def test_a_backup_of_a_running_stack_is_restored_into_another(
     made = stack.script("backup", FILE=str(file))
     assert made.code == 0, made.err
     assert re.search(r"^  payloads +\d+ files?, ", made.err, flags=re.MULTILINE)
+    assert f"the backup is {file}\n" in made.err
+    assert " to -" not in made.err
     assert file.stat().st_mode & 0o777 == 0o600
     checked = stack.script("check-data")
     assert checked.code == 0, checked.out + checked.err

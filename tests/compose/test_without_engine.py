@@ -70,7 +70,7 @@ def test_an_unknown_command_is_answered_with_the_known_ones() -> None:
     assert ran.err == f"usage: scripts/compose {known}\n"
 
 
-@pytest.mark.parametrize("command", ["backup", "restore", "check-data"])
+@pytest.mark.parametrize("command", ["backup", "restore", "check-data", "clean"])
 def test_what_a_person_lays_over_the_files_counts_where_the_data_is_kept(
     command: str, tmp_path: Path
 ) -> None:
@@ -80,7 +80,8 @@ def test_what_a_person_lays_over_the_files_counts_where_the_data_is_kept(
     (tmp_path / "restored").touch()
     environment = fake_docker(tmp_path, compose="2.24.4", api="1.44")
     fake = tmp_path / "docker"
-    fake.write_text(f'{fake.read_text()}[ "$2" != run ] || echo "$COMPOSE_FILE" >>ran\n')
+    note = 'echo "$COMPOSE_FILE" >>ran'
+    fake.write_text(f'{fake.read_text()}case "$*" in *\\ run\\ * | *\\ down\\ *) {note} ;; esac\n')
     name = "restored" if command == "restore" else "made"
     ran = run(
         str(tmp_path / "scripts" / "compose"), command, environment=environment | {"FILE": name},

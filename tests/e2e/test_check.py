@@ -1,13 +1,17 @@
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from scripts.local_stack import ROOT
 from services.scheduler.store.findings import Kind
 from tests.e2e.conftest import StackMaker
-from tests.e2e.damage import DAMAGE, change, payload_file
+from tests.e2e.damage import DAMAGE, change, damage_page, payload_file
 from tests.e2e.keeping import DONE, Keeper, furnish, run_command
 from tests.e2e.schedulers import data_of
 
@@ -98,6 +102,44 @@ def test_many_findings_of_a_kind_are_told_with_examples(keeper: Keeper) -> None:
     assert "  messages of missing instances (25)\n" in ran.out
     assert ran.out.count("    instance 1") == 10
     assert "    ... and 15 more\n" in ran.out
+
+
+def test_findings_that_say_nothing_new_are_counted_and_not_told(keeper: Keeper) -> None:
+    file = keeper.data / "default.db"
+    for table in ("histories", "messages"):
+        damage_page(file, table)
+    ran = keeper("check")
+    assert ran.code == 1
+    places = re.findall(r"^    (?!->|\.\.\.)(.*)$", ran.out, flags=re.MULTILINE)
+    assert len({re.sub(r"\d+", "n", place) for place in places}) == len(places)
+    more = [int(number) for number in re.findall(r"\.\.\. and (\d+) more like it", ran.out)]
+    [found] = re.findall(r"^  the file is damaged \((\d+)\)$", ran.out, flags=re.MULTILINE)
+    assert more
+    assert len(places) + sum(more) == int(found)
+    assert "***" not in ran.out
+
+
+def test_findings_that_nobody_reads_end_quietly(keeper: Keeper) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-m", "services.scheduler", "check"],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (141, b"")
+    assert keeper.data.is_dir()
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_file_without_a_name_is_asked_for_in_a_line(keeper: Keeper, command: str) -> None:
+    ran = keeper(command, "")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "FILE must name a file, such as FILE=home.backup\n"
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda _path: None], ids=["empty", "missing"])

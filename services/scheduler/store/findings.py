@@ -1,9 +1,11 @@
 """What a check can find wrong with a data directory, and what to do about each."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+_NUMBERS: Final = re.compile(r"\d+")
 _RESTORE: Final = (
     "stop the scheduler, keep a copy of the data directory, and restore the last backup"
     " (docs/operations.md, Recover)"
@@ -76,3 +78,8 @@ class Finding:
     kind: Kind
     hub: str
     where: str
+
+    @property
+    def gist(self) -> str:
+        """The same for findings that say nothing new: of a bad page, SQLite tells cell by cell."""
+        return _NUMBERS.sub("n", self.where) if self.kind is Kind.DAMAGED else self.where
