@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import re
 import secrets
 import socket
 import ssl
@@ -118,49 +117,6 @@ def test_a_client_that_is_not_let_in_is_told_what_to_do_and_never_its_token(
     assert not token or token not in ran.err + ran.out
 
 
-# A name may stand for two addresses: one refuses the connection, and it is all that gRPC tells.
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_certificate_that_is_not_trusted_is_said_to_be_that_in_one_line(
-    secure: SecureStack, tmp_path: Path, host: str
-) -> None:
-    endpoint = f"https://{host}:{secure.stack.grpc_port}"
-    for ca in (str(made(tmp_path / "other").ca), ""):
-        client = CommandLine(secure.stack.environment | {"ENDPOINT_TOKEN_FILE": ""})
-        ran = client("list", ENDPOINT=endpoint, ENDPOINT_CA=ca)
-        assert ran.code == 3
-        assert len(ran.err.splitlines()) == 1
-        assert "its certificate is not accepted (" in ran.err
-        assert "ENDPOINT_CA names the certificates to trust" in ran.err
-        assert "az login" not in ran.err
-
-
-def test_who_speaks_tls_or_does_not_is_told_which_endpoint_would_be_right(
-    secure: SecureStack, new_stack: StackMaker
-) -> None:
-    client = CommandLine(secure.stack.environment)
-    ran = client("list", ENDPOINT=f"http://localhost:{secure.stack.grpc_port}")
-    assert ran.code == 3
-    assert ran.err.endswith("it speaks TLS; ENDPOINT must begin with https://\n")
-    with new_stack(workers=0) as plain:
-        ran = client("list", ENDPOINT=f"https://localhost:{plain.grpc_port}")
-    assert ran.code == 3
-    assert ran.err.endswith("it does not speak TLS; ENDPOINT must begin with http://\n")
-
-
-def test_a_name_that_the_certificate_has_not_is_told(
-    secure: SecureStack, tmp_path: Path, new_stack: StackMaker
-) -> None:
-    files = made(tmp_path, "elsewhere.example.com")
-    tls = {"SCHEDULER_TLS_CERT": str(files.cert), "SCHEDULER_TLS_KEY": str(files.key)}
-    with new_stack(workers=0, **tls) as stack:
-        client = CommandLine(secure.stack.environment)
-        endpoint = f"https://localhost:{stack.grpc_port}"
-        ran = client("list", ENDPOINT=endpoint, ENDPOINT_CA=str(files.ca))
-    assert ran.code == 3
-    assert "Hostname mismatch" in ran.err
-    assert "ENDPOINT must name a host of its certificate" in ran.err
-
-
 def test_neither_port_speaks_without_tls(secure: SecureStack) -> None:
     for port in (secure.stack.http_port, secure.stack.grpc_port):
         with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
@@ -170,16 +126,6 @@ def test_neither_port_speaks_without_tls(secure: SecureStack) -> None:
                 while more := plain.recv(1_000):
                     answer += more
         assert b"HTTP/1.1 204" not in answer
-
-
-def test_what_grpc_says_by_itself_is_in_no_log(secure: SecureStack) -> None:
-    with socket.create_connection(("127.0.0.1", secure.stack.grpc_port), timeout=10) as plain:
-        plain.sendall(b"this is no handshake\r\n")
-        with contextlib.suppress(ConnectionError):
-            while plain.recv(1_000):
-                pass
-    log = Path(secure.stack.environment["SCHEDULER_DATA_DIR"]).parent / "scheduler.log"
-    assert not re.search(r"^[IWE]\d{4} ", log.read_text(), re.MULTILINE)
 
 
 def version_spoken(port: int, ca: Path, newest: ssl.TLSVersion) -> str | None:
