@@ -28,9 +28,7 @@ def checkout(keeper: Keeper, tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copytree(ROOT / "services", folder / "services")
-    (folder / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "requirements.txt", folder / "scripts")
-    for lock in folder.glob("s*/**/requirements.txt"):
+    for lock in folder.glob("services/*/requirements.txt"):
         # What is installed is that of these.
         os.utime(lock, (0, 0))
     shutil.copy(ROOT / "Makefile", folder)
