@@ -28,6 +28,7 @@ from services.worker.activities import OrderProcessor
 from services.worker.loop import collect_rarely, use_worker_loop
 from services.worker.observer import LinkObserver
 from services.worker.orchestrators import main_orchestration, process_order_batch
+from services.worker.outages import OutageFilter, Outages
 from services.worker.payload_search import search_where_needed
 from services.worker.payloads import WorkerPayloadStore
 from services.worker.settings import WorkerSettings
@@ -47,6 +48,7 @@ _QUIET_TRIES: Final = 2
 _RESILIENCY: Final = GrpcWorkerResiliencyOptions(
     hello_timeout_seconds=5.0, reconnect_backoff_base_seconds=0.5, reconnect_backoff_cap_seconds=5.0
 )
+_SDK_LOGGER: Final = "durabletask.worker"
 # A signal's number is added to this, as a shell reports a process that a signal ended.
 _SIGNAL_EXIT: Final = 128
 
@@ -62,7 +64,9 @@ def run(settings: WorkerSettings) -> int:
     scheduler = f"{settings.connection.endpoint} (task hub {settings.connection.taskhub})"
     keeper = StateKeeper(settings.state_file, scheduler=scheduler)
     keeper.start()
-    if not _wait_for_scheduler(settings, signals, keeper):
+    outages = Outages()
+    logging.getLogger(_SDK_LOGGER).addFilter(OutageFilter(outages))
+    if not _wait_for_scheduler(settings, signals, keeper, outages):
         return 0
     tracing = open_tracing(
         settings.tracing,
@@ -91,11 +95,11 @@ def run(settings: WorkerSettings) -> int:
 
 
 def _wait_for_scheduler(
-    settings: WorkerSettings, signals: StopSignals, keeper: StateKeeper
+    settings: WorkerSettings, signals: StopSignals, keeper: StateKeeper, outages: Outages
 ) -> bool:
-    """Waits for ever, with a line at each failed try; False when asked to stop meanwhile.
+    """Waits for ever, with a line now and then; False when asked to stop meanwhile.
 
-    The first two say nothing: a worker that starts with its scheduler is often the faster one.
+    The first two tries say nothing: who starts with its scheduler is often the faster one.
     """
     pause, failed = _RETRY_SECONDS, 0
     with new_client(settings.connection, call_seconds=_CHECK_SECONDS) as client:
@@ -104,8 +108,8 @@ def _wait_for_scheduler(
                 check_scheduler(client, settings.connection)
             except SchedulerUnavailableError as error:
                 failed += 1
-                level = logging.DEBUG if failed <= _QUIET_TRIES else logging.WARNING
-                log.log(level, "waiting: %s", error)
+                if failed > _QUIET_TRIES and outages.is_due(str(error)):
+                    log.warning("waiting: %s", error)
             else:
                 return True
             keeper.beat()
@@ -159,7 +163,7 @@ def new_worker(
         ),
         payload_store=payloads,
         data_converter=new_converter(payloads),
-        logger=logging.getLogger("durabletask.worker"),
+        logger=logging.getLogger(_SDK_LOGGER),
     )
 
 
