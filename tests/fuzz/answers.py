@@ -3,11 +3,12 @@
 import random
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
 from services.scheduler.dispatch.items import Kind
+from services.scheduler.engine.protos import pb
 from services.scheduler.hub.opened import OpenHub
 from tests.fuzz.seeds import METHODS, seeds_of
 from tests.fuzz.state import Allowed, State
@@ -66,13 +67,20 @@ def _made_up(token: str, dice: random.Random) -> str:
 def friendly_answer(token: str, dice: random.Random) -> tuple[str, bytes]:
     """A good answer under a token: its method, and the request."""
     name = next(name for name, kind in ANSWERED.items() if kind.value[0] == token[0])
-    answer = METHODS[name]()
-    answer.CopyFrom(dice.choice(seeds_of(name)))
-    answer.completionToken = token
+    answer = dice.choice(seeds_of(name))
     if ANSWERED[name] is Kind.ACTIVITY:
         # It may be of any instance.
-        answer.ClearField("instanceId")
-    return name, answer.SerializeToString()
+        answer = pb.ActivityResponse(taskId=answer.taskId, result=answer.result)
+    return name, with_token(answer, token)
+
+
+def with_token(answer: Any, token: str) -> bytes:
+    """A request like another one, with this token."""
+    made = type(answer)()
+    made.CopyFrom(answer)
+    made.completionToken = token
+    encoded: bytes = made.SerializeToString()
+    return encoded
 
 
 def allowed_of(name: str, message: bytes, hub: OpenHub | None, state: State, named: str) -> Allowed:
@@ -96,7 +104,8 @@ def allowed_of(name: str, message: bytes, hub: OpenHub | None, state: State, nam
         return Allowed(hub=hub.name, rows=bool(held), token=held[0] if held else "")
     lease = dispatcher.lease_of(token)
     if is_abandoned:
-        return Allowed(hub=hub.name, token=token if lease is not None else "")
+        # Whoever has room again is given what is next, and what that waits for in vain is dropped.
+        return Allowed(hub=hub.name, rows=lease is not None, token="" if lease is None else token)
     kind = ANSWERED[name]
     if lease is not None and lease.work.kind is not kind:
         lease = None

@@ -47,13 +47,27 @@ _TOLD_CHARS: Final = 27
 _SECRET: Final = "z" * 40
 
 
-class BearerTokens:
+class _WithFolder:
+    """What reads files of its own; use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._opened = tempfile.TemporaryDirectory()
+        self._folder = Path(self._opened.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._opened.cleanup()
+
+
+class BearerTokens(_WithFolder):
     """Headers of calls to a gate that knows two keys. Only what they have signed is let in."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        super().__init__()
         signers = [Signer("a"), Signer("b", "ES256")]
-        jwks = Path(self._folder.name) / "jwks.json"
+        jwks = self._folder / "jwks.json"
         jwks.write_bytes(published(*signers))
         self._gate = Gate(JsonWebTokens(_RULES, KeyFile(jwks, _ALGORITHMS)))
         later = time.time() + _YEAR_SECONDS
@@ -61,12 +75,6 @@ class BearerTokens:
         claims = {"iss": ISSUER, "aud": AUDIENCE, "exp": later, "roles": ["contributor"]}
         bad = [forged(header, claims | {"hubs": "*"}, b"x") for header in _HEADERS]
         self._seeds = [f"Bearer {token}".encode() for token in (*self._good, *bad)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._folder.cleanup()
 
     def seeds(self) -> list[bytes]:
         """Tokens that are good, and tokens that somebody has made up."""
@@ -104,19 +112,13 @@ class BearerTokens:
         return "let in"
 
 
-class TokenFiles:
+class TokenFiles(_WithFolder):
     """Files of tokens: read, or refused without a word of what is in them."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._path = Path(self._folder.name) / "tokens"
+        super().__init__()
+        self._path = self._folder / "tokens"
         self._path.touch(mode=0o600)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._folder.cleanup()
 
     def seeds(self) -> list[bytes]:
         """A good one, with all that a line may hold."""

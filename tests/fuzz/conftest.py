@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from scripts.local_stack import LocalStack
+from tests.fuzz.scheduler import GUARDED, FuzzedScheduler
 
 settings.register_profile(
     "fuzz", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -36,12 +37,26 @@ def schemathesis(*, in_ci: bool) -> None:
     _require("schemathesis", in_ci=in_ci)
 
 
+@pytest.fixture
+def fuzzed() -> Iterator[FuzzedScheduler]:
+    """A scheduler in this process that lets everybody in."""
+    with FuzzedScheduler() as opened:
+        yield opened
+
+
+@pytest.fixture
+def guarded() -> Iterator[FuzzedScheduler]:
+    """One that asks for tokens."""
+    with FuzzedScheduler(make=GUARDED) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A scheduler of its own, and its log, which may tell of no traceback in the end."""
     logs: Path = tmp_path_factory.mktemp("fuzzed")
-    with LocalStack(workers=0, logs=logs, usual_ports=False) as stack:
-        yield stack
-        assert stack.stopped_parts() == []
+    with LocalStack(workers=0, logs=logs, usual_ports=False) as running:
+        yield running
+        assert running.stopped_parts() == []
     said = (logs / "scheduler.log").read_text(errors="replace")
     assert "Traceback" not in said, said[-3_000:]

@@ -52,7 +52,7 @@ class Guided:
 
     def mutate(self, data: bytes, most: int, seed: int) -> bytes:
         """Another input: every second time by what the target knows of its inputs."""
-        dice = random.Random(seed)  # noqa: S311 - a seed makes the same run
+        dice = random.Random(seed)
         if dice.random() < 0.5:
             mutated: bytes = atheris.Mutate(data, most)
             return mutated

@@ -82,6 +82,8 @@ class HttpRequest:
     caller: Caller = CONTRIBUTOR
     # Beside those that every request has.
     headers: Sequence[tuple[bytes, bytes]] = ()
+    # Whether the client goes away before the end of the body.
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ _MAKES_HUB: Final = frozenset(
     {name for name, access in ACCESS.items() if access is Access.READ} - {"StreamInstanceHistory"}
     | {"GetWorkItems", "StartInstance", "SignalEntity", "CreateTaskHub"}
 )
-_TURNS: Final = 12
+_PATIENCE: Final = 12
 # Dynamic task hubs that stay; the oldest then makes room for another one.
 _HUBS_KEPT: Final = 3
 # Below the number from which the scheduler puts commits off for others to join.
@@ -129,15 +129,27 @@ class FuzzedScheduler:
         """The execution that an instance of the task hub `HUB` is at, or ""."""
         return self._state.execution_of(self._hub, instance_id)
 
-    def call(self, name: str, message: bytes, hub: str = HUB, caller: Caller = CONTRIBUTOR) -> Wire:
-        """One call of the service to its end; raises `Violation`."""
+    def call(
+        self,
+        name: str,
+        message: bytes,
+        hub: str = HUB,
+        caller: Caller = CONTRIBUTOR,
+        patience: int | None = None,
+    ) -> Wire:
+        """One call of the service to its end; raises `Violation`.
+
+        The client gives up after `patience` turns of the loop, None for one that waits.
+        """
         metadata = [("taskhub", hub), *(("authorization", header) for header in caller.headers)]
         wire = Wire(f"/{SERVICE}/{name}", message, metadata)
         forbidden = caller.refusal(hub, ACCESS[name]) if self._make.asks_for_tokens else None
         answer = None
         if name in ANSWERED:
             answer = allowed_of(name, message, self._hub_named(hub), self._state, hub)
-        self._run(self._serve(wire, name))
+        if name in WAITING and patience is None:
+            patience = _PATIENCE
+        self._run(self._serve(wire, patience))
         wire.check()
         told = f"{name} {wire.code.name if wire.code else 'open'}"
         if forbidden is not None and wire.code is not forbidden:
@@ -175,7 +187,7 @@ class FuzzedScheduler:
             "raw_path": path, "query_string": query, "root_path": "", "headers": headers,
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8081),
         }  # fmt: skip
-        answer = _Exchange(request.body)
+        answer = _Exchange(request.body, is_cut=request.is_cut)
         self._run(self._app(scope, answer.receive, answer.send))
         told = f"{request.method} {path[:80]!r} {answer.status}"
         if answer.status >= 500 and answer.status != 503:
@@ -259,12 +271,12 @@ class FuzzedScheduler:
         call: Any = wire  # as a ServerCall, of which there is none without a socket
         self._service.take(call)
 
-    async def _serve(self, wire: Wire, name: str) -> None:
+    async def _serve(self, wire: Wire, patience: int | None) -> None:
         self._take(wire)
-        if name not in WAITING:
+        if patience is None:
             await wire.ended.wait()
             return
-        for _ in range(_TURNS):
+        for _ in range(patience):
             await asyncio.sleep(0)
         wire.gone()
         await asyncio.sleep(0)
@@ -320,15 +332,16 @@ def _has_done_nothing(path: bytes, body: bytes | bytearray) -> bool:
 class _Exchange:
     """The two ends of an ASGI request."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *, is_cut: bool) -> None:
         self._given = [body]
+        self._is_cut = is_cut
         self.status = 0
         self.body = bytearray()
 
     async def receive(self) -> dict[str, Any]:
         if not self._given:
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": self._given.pop(), "more_body": False}
+        return {"type": "http.request", "body": self._given.pop(), "more_body": self._is_cut}
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":

@@ -13,19 +13,20 @@ from tests.fuzz.messages import STORED
 
 _PAST: Final = Timestamp(seconds=1_700_000_000)
 # The next century: nothing becomes due by itself.
-_LATER: Final = Timestamp(seconds=4_200_000_000)
+LATER: Final = Timestamp(seconds=4_200_000_000)
 _TEXT: Final = StringValue(value='{"a":1}')
 _FAILURE: Final = pb.TaskFailureDetails(
     errorType="ValueError", errorMessage="bad", innerFailure=pb.TaskFailureDetails(errorType="E")
 )
-_STREAMED: Final = {
+# Those that answer with a stream.
+STREAMED: Final = {
     "GetWorkItems": pb.GetWorkItemsRequest,
     "StreamInstanceHistory": pb.StreamInstanceHistoryRequest,
 }
 # Every method with the type of its request.
 METHODS: Final[Mapping[str, type[Any]]] = {
     name: request for name, (request, _serve) in (*USE_CASES.items(), *WAITING.items())
-} | _STREAMED
+} | STREAMED
 
 
 def _action(number: int, **kind: Any) -> pb.OrchestratorAction:
@@ -65,7 +66,7 @@ _UNLOCK: Final = pb.EntityUnlockSentEvent(
 _TURNS: Final = (
     _turn(
         _action(1, scheduleTask=pb.ScheduleTaskAction(name="echo", input=_TEXT, tags={"k": "v"})),
-        _action(2, createTimer=pb.CreateTimerAction(fireAt=_LATER)),
+        _action(2, createTimer=pb.CreateTimerAction(fireAt=LATER)),
         _action(
             3,
             createSubOrchestration=pb.CreateSubOrchestrationAction(
@@ -148,7 +149,7 @@ _SEEDS: Final[Mapping[str, Sequence[Any]]] = {
                 ]
             ),
         ),
-        pb.CreateInstanceRequest(instanceId="c", name="main", scheduledStartTimestamp=_LATER),
+        pb.CreateInstanceRequest(instanceId="c", name="main", scheduledStartTimestamp=LATER),
         pb.CreateInstanceRequest(
             instanceId="b", name="main", input=StringValue(value=token_of(STORED))
         ),
@@ -162,7 +163,7 @@ _SEEDS: Final[Mapping[str, Sequence[Any]]] = {
     "CompleteEntityTask": _BATCHES,
     "SignalEntity": (
         *(pb.SignalEntityRequest(instanceId=e, name="add") for e in ("@e@1", "@counter@k")),
-        pb.SignalEntityRequest(instanceId="@e@1", name="add", input=_TEXT, scheduledTime=_LATER),
+        pb.SignalEntityRequest(instanceId="@e@1", name="add", input=_TEXT, scheduledTime=LATER),
     ),
     "GetEntity": (pb.GetEntityRequest(instanceId="@e@1", includeState=True),),
     "SkipGracefulOrchestrationTerminations": (
@@ -176,20 +177,20 @@ _SEEDS: Final[Mapping[str, Sequence[Any]]] = {
             query=pb.InstanceQuery(
                 runtimeStatus=[pb.ORCHESTRATION_STATUS_RUNNING],
                 createdTimeFrom=_PAST,
-                createdTimeTo=_LATER,
+                createdTimeTo=LATER,
                 maxInstanceCount=1,
                 instanceIdPrefix=StringValue(value="a"),
             )
         ),
     ),
     "ListInstanceIds": (
-        pb.ListInstanceIdsRequest(pageSize=2, completedTimeFrom=_PAST, completedTimeTo=_LATER),
+        pb.ListInstanceIdsRequest(pageSize=2, completedTimeFrom=_PAST, completedTimeTo=LATER),
     ),
     "PurgeInstances": (
         pb.PurgeInstancesRequest(instanceId="a", recursive=True),
         pb.PurgeInstancesRequest(instanceBatch=pb.InstanceBatch(instanceIds=["a", "b"])),
         pb.PurgeInstancesRequest(
-            purgeInstanceFilter=pb.PurgeInstanceFilter(createdTimeFrom=_PAST, createdTimeTo=_LATER)
+            purgeInstanceFilter=pb.PurgeInstanceFilter(createdTimeFrom=_PAST, createdTimeTo=LATER)
         ),
     ),
     "QueryEntities": (

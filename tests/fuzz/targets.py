@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, Self
 
 from tests.fuzz.bearers import BearerTokens, TokenFiles
-from tests.fuzz.calls import RpcCalls
-from tests.fuzz.requests import HttpCalls
+from tests.fuzz.http_calls import HttpCalls
+from tests.fuzz.rpc_calls import RpcCalls
 from tests.fuzz.scheduler import BOUNDED, GUARDED
 from tests.fuzz.texts import TEXTS_READ
 

@@ -1,6 +1,7 @@
 """The fuzzers themselves: a short run of each, and what they make of one."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from scripts.local_stack import ROOT
 from tests.fuzz.blind import fuzz
+from tests.fuzz.targets import TARGETS
 
 GUIDED = ["rpc", "http", "orders-csv"]
 
@@ -20,7 +22,7 @@ def run(*arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]"
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 
@@ -29,10 +31,14 @@ def test_a_short_run_finds_nothing(tmp_path: Path) -> None:
     ran = run("tests.fuzz", "--minutes", "0.1", "--seed", "7", cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.rstrip().endswith("seed 7")
+    executions = dict(re.findall(r"^([a-z-]+) {2,}([0-9,]+)", ran.stdout, re.MULTILINE))
+    assert executions.keys() == {*TARGETS, "all"}
+    assert "0" not in executions.values()
 
 
+@pytest.mark.usefixtures("atheris")
 @pytest.mark.parametrize("target", GUIDED)
-def test_a_short_run_by_coverage_finds_nothing(atheris: None, target: str) -> None:  # noqa: ARG001 - a fixture is asked for by its name
+def test_a_short_run_by_coverage_finds_nothing(target: str) -> None:
     ran = run("tests.fuzz.guided", target, "--seconds", "2")
     assert ran.returncode == 0, ran.stderr[-3_000:]
     told = json.loads(ran.stdout.splitlines()[-1])

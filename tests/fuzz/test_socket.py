@@ -12,14 +12,15 @@ import grpc
 import pytest
 
 from scripts.local_stack import LocalStack
-from tests.fuzz.calls import NAMES, RpcCalls, taken_apart
-from tests.fuzz.seeds import METHODS
+from tests.fuzz.rpc_calls import NAMES, RpcCalls, taken_apart
+from tests.fuzz.scheduler import WAITING
+from tests.fuzz.seeds import METHODS, STREAMED
 from tests.fuzz.torn import torn
 
 SECONDS = 30.0
-STREAMED = {"GetWorkItems", "StreamInstanceHistory"}
 FORBIDDEN = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE}
-NO_WORKER = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+# How a connection of HTTP/2 begins.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 def outcome(stack: LocalStack, name: str, message: bytes, **metadata: str) -> Any:
@@ -28,7 +29,7 @@ def outcome(stack: LocalStack, name: str, message: bytes, **metadata: str) -> An
     pairs = tuple(({"taskhub": "default"} | metadata).items())
     with grpc.insecure_channel(address) as channel:
         make: Any = channel.unary_stream if name in STREAMED else channel.unary_unary
-        waits = name == "GetWorkItems" or name.startswith("WaitFor")
+        waits = name in WAITING
         try:
             answer = make(f"/TaskHubSidecarService/{name}")(
                 message, timeout=0.05 if waits else SECONDS, metadata=pairs
@@ -66,66 +67,63 @@ def sent(port: int, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("method", NAMES)
-def test_any_bytes_are_answered_over_a_socket(scheduler: LocalStack, method: str) -> None:
-    dice = random.Random(method)  # noqa: S311 - a seed makes the same run
+def test_any_bytes_are_answered_over_a_socket(stack: LocalStack, method: str) -> None:
+    dice = random.Random(method)
     calls = RpcCalls()
     seeds = [seed for seed in calls.seeds() if NAMES[seed[0]] == method]
     for number in range(8):
         _head, message = taken_apart(calls.mutate(dice.choice(seeds), dice))
-        error = outcome(scheduler, method, torn(message, dice) if number % 2 else message)
+        error = outcome(stack, method, torn(message, dice) if number % 2 else message)
         assert error is None or error.code() not in FORBIDDEN, error
-    assert is_healthy(scheduler)
+    assert is_healthy(stack)
 
 
 @pytest.mark.parametrize("hub", ["x" * 7_000, "%" * 2_500, '"' * 4_000, "a b", "../../x"])
 def test_a_task_hub_of_any_name_is_refused_in_words_that_a_client_receives(
-    scheduler: LocalStack, hub: str
+    stack: LocalStack, hub: str
 ) -> None:
-    error = outcome(scheduler, "Hello", b"", taskhub=hub)
+    error = outcome(stack, "Hello", b"", taskhub=hub)
     assert error.code() is grpc.StatusCode.NOT_FOUND
     assert error.details().startswith(f"Task hub not found: {hub[:50]}")
 
 
 @pytest.mark.parametrize("name", ["\U0010ffff" * 1_024, "é" * 1_024, "\x00" * 1_024])
 def test_a_name_of_any_characters_is_refused_in_words_that_a_client_receives(
-    scheduler: LocalStack, name: str
+    stack: LocalStack, name: str
 ) -> None:
     request: Any = METHODS["StartInstance"](
         instanceId="n", name=name, input={"value": "x" * 1_100_000}
     )
-    error = outcome(scheduler, "StartInstance", request.SerializeToString())
+    error = outcome(stack, "StartInstance", request.SerializeToString())
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert error.details().startswith("PayloadTooLarge: the input of orchestration")
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_what_is_not_even_http_leaves_both_ports_as_they_were(
-    scheduler: LocalStack, seed: int
-) -> None:
-    dice = random.Random(seed)  # noqa: S311 - a seed makes the same run
+def test_what_is_not_even_http_leaves_both_ports_as_they_were(stack: LocalStack, seed: int) -> None:
+    dice = random.Random(seed)
     noise = dice.randbytes(dice.choice((0, 1, 9, 500)))
     line = (
         b"GET /v1/taskhubs?x=" + noise.replace(b"\n", b"") + b" HTTP/1.1\r\nhost: localhost\r\n\r\n"
     )
-    for port in (scheduler.grpc_port, scheduler.http_port):
-        for data in (noise, NO_WORKER + noise, torn(line, dice), line):
+    for port in (stack.grpc_port, stack.http_port):
+        for data in (noise, PREFACE + noise, torn(line, dice), line):
             told = sent(port, data)
             assert b"Traceback" not in told
             assert not told.startswith(b"HTTP/1.1 5")
-    assert is_healthy(scheduler)
-    assert outcome(scheduler, "Hello", b"") is None
+    assert is_healthy(stack)
+    assert outcome(stack, "Hello", b"") is None
 
 
+@pytest.mark.usefixtures("schemathesis")
 def test_what_the_openapi_document_allows_and_forbids_is_answered_as_it_says(
-    scheduler: LocalStack,
-    tmp_path: Path,
-    schemathesis: None,  # noqa: ARG001 - a fixture is asked for by its name
+    stack: LocalStack, tmp_path: Path
 ) -> None:
     """Without the check that what the schema allows is taken: rules between fields are in words."""
     ran = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "run",
-            f"http://127.0.0.1:{scheduler.http_port}/openapi.json",
+            f"http://127.0.0.1:{stack.http_port}/openapi.json",
             "--header", "x-taskhub: default", "--checks", "all",
             "--exclude-checks", "positive_data_acceptance", "--max-examples", "5", "--seed", "1",
         ],
@@ -136,4 +134,4 @@ def test_what_the_openapi_document_allows_and_forbids_is_answered_as_it_says(
         check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-2_000:]
-    assert is_healthy(scheduler)
+    assert is_healthy(stack)

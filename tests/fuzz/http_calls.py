@@ -14,7 +14,7 @@ from tests.fuzz.scheduler import OPEN, FuzzedScheduler, Make
 from tests.fuzz.torn import torn
 
 _SPLIT: Final = b"\x1e"
-# A route's number, how it is asked, the task hub, who asks, and whether there are odd headers.
+# A route's number, the method, the task hub, who asks, and what is odd: headers, or a cut body.
 _HEAD_BYTES: Final = 5
 # The two parts of a path, the query and the body.
 _PARTS: Final = 4
@@ -55,12 +55,12 @@ class HttpCalls(RenewedScheduler):
 
     def mutate(self, data: bytes, dice: random.Random) -> bytes:
         """Another body, query or path."""
-        (route, method, _hub, _caller, headers), parts = _taken_apart(data)
+        (route, method, _hub, _caller, odd), parts = _taken_apart(data)
         if dice.random() < 0.05:
             method = dice.randrange(256)
         if dice.random() < 0.05:
-            headers = dice.randrange(2)
-        head = bytes((route, method, *self.mutate_head(dice), headers))
+            odd = dice.randrange(4)
+        head = bytes((route, method, *self.mutate_head(dice), odd))
         number = dice.choice((0, 1, 2, 3, 3, 3))
         try:
             document = json.loads(parts[3])
@@ -76,7 +76,7 @@ class HttpCalls(RenewedScheduler):
 
     def run(self, data: bytes) -> str:
         """Makes the request and gives what it came to; raises `Violation`."""
-        (number, asked, hub, caller, is_odd), (part, second, query, body) = _taken_apart(data)
+        (number, asked, hub, caller, odd), (part, second, query, body) = _taken_apart(data)
         route = ROUTES[number % len(ROUTES)]
         method = _METHODS[asked % len(_METHODS)] or route.method
         with self.scheduler() as scheduler:
@@ -87,7 +87,8 @@ class HttpCalls(RenewedScheduler):
                 route=_BY_ADDRESS.get(("GET" if method == "HEAD" else method, route.path), route),
                 method=method,
                 target=target_of(route.path, part, second, query, execution),
-                headers=_odd_headers(query) if is_odd % 2 else (),
+                headers=_odd_headers(query) if odd & 1 else (),
+                is_cut=bool(odd & 2),
                 body=body,
                 hub=named,
                 caller=self.caller_of(caller),
@@ -100,7 +101,7 @@ class HttpCalls(RenewedScheduler):
         self._requests += 1
         tokens = scheduler.tokens if self._requests % _REQUESTS_AN_ANSWER == 0 else ()
         if tokens:
-            dice = random.Random(self._requests)  # noqa: S311 - a run is the same again
+            dice = random.Random(self._requests)
             scheduler.call(*friendly_answer(tokens[0], dice))
 
 

@@ -11,8 +11,10 @@ from tests.fuzz.seeds import METHODS, seeds_of
 from tests.fuzz.torn import torn
 
 NAMES: Final = tuple(METHODS)
-# A method's number, which token an answer has, the task hub, and who calls.
-_HEAD_BYTES: Final = 4
+# A method's number, which token an answer has, the task hub, who calls, and how long they wait.
+_HEAD_BYTES: Final = 5
+# In turns of the loop; more is as long as it takes.
+_PATIENCE_MAX: Final = 12
 
 
 class RpcCalls(RenewedScheduler):
@@ -25,17 +27,18 @@ class RpcCalls(RenewedScheduler):
     def seeds(self) -> list[bytes]:
         """Valid calls of every method, answers with a token of their kind."""
         return [
-            bytes((number, 1, 0, 0)) + seed.SerializeToString()
+            bytes((number, 1, 0, 0, 255)) + seed.SerializeToString()
             for number, name in enumerate(NAMES)
             for seed in seeds_of(name)
         ]
 
     def mutate(self, data: bytes, dice: random.Random) -> bytes:
         """Another request to the same method; now and then the same request to another."""
-        (number, token, _hub, _caller), message = taken_apart(data)
+        (number, token, _hub, _caller, _patience), message = taken_apart(data)
         if dice.random() < 0.2:
             token = dice.randrange(256)
-        head = (token, *self.mutate_head(dice))
+        patience = dice.randrange(_PATIENCE_MAX) if dice.random() < 0.05 else 255
+        head = (token, *self.mutate_head(dice), patience)
         if dice.random() < 0.05:
             return bytes((dice.randrange(len(NAMES)), *head)) + message
         if dice.random() < 0.2:
@@ -44,12 +47,12 @@ class RpcCalls(RenewedScheduler):
 
     def run(self, data: bytes) -> str:
         """Makes the call and gives what it came to; raises `Violation`."""
-        (number, choice, hub, caller), message = taken_apart(data)
+        (number, choice, hub, caller, patience), message = taken_apart(data)
         name = NAMES[number]
         with self.scheduler() as scheduler:
             token = None
             if name in ANSWERED:
-                dice = random.Random(choice)  # noqa: S311 - the same call for the same bytes
+                dice = random.Random(choice)
                 chosen = TOKEN_CHOICES[choice % len(TOKEN_CHOICES)]
                 token = token_for(name, chosen, scheduler.tokens, self._used, dice)
             if token is not None:
@@ -58,7 +61,13 @@ class RpcCalls(RenewedScheduler):
                 message = bytes((field << 3 | 2, len(token))) + token.encode() + message
                 self._used = token
             named = self.hub_of(hub, scheduler)
-            wire = scheduler.call(name, message, named, self.caller_of(caller))
+            wire = scheduler.call(
+                name,
+                message,
+                named,
+                self.caller_of(caller),
+                patience if patience < _PATIENCE_MAX else None,
+            )
         return f"{name} {wire.code.name if wire.code is not None else 'open'}"
 
 
