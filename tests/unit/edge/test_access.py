@@ -119,8 +119,9 @@ def test_every_call_of_the_protocol_is_classified() -> None:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0)
+    async with asyncio.timeout(SECONDS):
+        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
 
 
 @on_a_loop
