@@ -85,7 +85,15 @@ def test_a_refusal_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert "evil.example.com" in record.getMessage()
 
 
-@pytest.mark.parametrize("host", ["evil.example.com:8082", "127.0.0.1.evil.net", "", "a b", "[::"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com:8082", "127.0.0.1.evil.net", "", "a b", "[::", "evilboard.example.com",
+        "x.board.example.com", "board.example.com.evil.net", "evil.notlocalhost",
+        "host.docker.internal.evil.net", "localhost.evil.net", "x@evil.example.com",
+        "localhost@evil.example.com",
+    ],
+)  # fmt: skip
 def test_a_name_that_somebody_else_had_resolve_to_us_is_refused(host: str) -> None:
     status, body = answer(headers={"host": host})
     assert status == 403
@@ -97,6 +105,8 @@ def test_a_name_that_somebody_else_had_resolve_to_us_is_refused(host: str) -> No
     [
         {"origin": "http://localhost:9999"}, {"origin": "localhost:8082"},
         {"origin": "null"}, {"origin": "http://evil.example.com"},
+        {"origin": "http://localhost"}, {"origin": "http://evil-localhost:8082"},
+        {"origin": "http://localhost:8082.evil.example.com"}, {"origin": ""},
         {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"},
     ],
 )  # fmt: skip

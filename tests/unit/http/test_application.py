@@ -76,6 +76,19 @@ async def test_no_answer_may_be_read_by_another_sites_page(tmp_path: Path) -> No
 
 
 @on_a_loop
+async def test_what_is_unchanged_in_one_hub_says_nothing_of_another(tmp_path: Path) -> None:
+    async with served(tmp_path, "default", "other") as (hubs, client):
+        await hubs.durable()
+        tags = {}
+        for hub in ("default", "other"):
+            answer = await client.post(
+                f"{ORCHESTRATIONS}/query", json={}, headers={"x-taskhub": hub}
+            )
+            tags[hub] = answer.headers["etag"]
+        assert tags["default"] != tags["other"]
+
+
+@on_a_loop
 async def test_a_refused_start_or_signal_makes_no_hub(tmp_path: Path) -> None:
     refused: list[tuple[str, dict[str, Any]]] = [
         (ORCHESTRATIONS, {"content": "{bad", "headers": {"content-type": "application/json"}}),
