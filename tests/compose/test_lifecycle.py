@@ -81,8 +81,12 @@ def test_up_and_submit_need_nothing_but_an_image_that_behaves_like_the_emulator(
     )
     docker("build", "--tag", image, str(tmp_path))
     with new_stack(SCHEDULER_IMAGE=image) as other:
+        # Our own first: its dashboard has the port that the emulator's needs.
+        assert other.script("up", EMBEDDED="1").code == 0
+        assert other.containers("dashboard")
         up = other.script("up")
         assert up.code == 0, up.err
+        assert other.containers("dashboard", stopped=True) == []
         assert "workers connected: 2, scheduler: http://scheduler:8080" in up.out
         assert "dashboard          http://localhost:" in up.out
         assert other.submit()["status"] == "COMPLETED"

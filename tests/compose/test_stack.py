@@ -197,12 +197,23 @@ def test_scaling_in_the_middle_of_a_run_adds_workers_like_the_others(
 def test_plain_compose_scales_our_stack_without_naming_its_files(stack: ComposeStack) -> None:
     assert stack.script("scale", N="2").code == 0
     scheduler = stack.containers("scheduler")
-    stack.compose("scale", "worker=3")
+    ran = run(*["docker", "compose", "scale", "worker=3"], cwd=stack.root)
+    assert ran.code == 0, ran.err
+    assert "orphan" not in ran.err
     assert len(stack.containers("worker")) == 3
     assert stack.containers("scheduler") == scheduler
     # Those that plain compose started were told what `.env` says, not what was said to `up`.
     assert stack.script("up", EMBEDDED="1", **SAID_TO_UP).code == 0
     assert len(stack.containers("worker")) == 2
+
+
+def test_a_plain_client_takes_no_part_of_the_stack_for_an_orphan(stack: ComposeStack) -> None:
+    settings = environment_with(TASKHUB=SAID_TO_UP["TASKHUB"])
+    command = "docker compose run --rm client list --json"
+    ran = run(*command.split(), cwd=stack.root, environment=settings)
+    assert ran.code == 0, ran.err
+    assert isinstance(json.loads(ran.out), list)
+    assert "orphan" not in ran.err
 
 
 def test_an_idle_worker_stops_quickly_and_cleanly(stack: ComposeStack) -> None:
