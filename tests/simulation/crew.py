@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from services.scheduler.dispatch.items import activity_of
 from services.scheduler.engine.protos import pb
@@ -180,7 +181,7 @@ class Crew:
         self._calls.make(
             f"{who} answers {_gist(answer)}",
             lambda: self._perform(desk, answer),
-            self._scheduler.hub.hub.durable,
+            partial(self._scheduler.hub.hub.durable, patiently=True),
             lambda _none: self._check_over(desk, token),
         )
 

@@ -210,7 +210,9 @@ class TaskHubService:
             log.exception("%s failed", name)
             self._refuse_unexpected(name, call)
         else:
-            hub.hub.when_durable(partial(self._reply, name, call, response))
+            reply = partial(self._reply, name, call, response)
+            # Workers do nothing with the replies to their answers.
+            hub.hub.when_durable(reply, patiently=call.method in SPARED)
 
     def _reply(self, name: str, call: ServerCall, response: Message) -> None:
         message = response.SerializeToString()

@@ -38,13 +38,16 @@ class Hub:
         self._store = parts.store
         self._router = router
 
-    async def durable(self) -> None:
-        """Waits until all that has been done and read so far is on the disk."""
-        await self._parts.commits.durable()
+    async def durable(self, *, patiently: bool = False) -> None:
+        """Waits until all that has been done and read so far is on the disk.
 
-    def when_durable(self, act: Callable[[], None]) -> None:
+        `patiently`: it may rest there for a moment, so that what it leads to is written with it.
+        """
+        await self._parts.commits.durable(patiently=patiently)
+
+    def when_durable(self, act: Callable[[], None], *, patiently: bool = False) -> None:
         """The same without a task to wait in."""
-        self._parts.commits.when_durable(act)
+        self._parts.commits.when_durable(act, patiently=patiently)
 
     # What clients ask for
 

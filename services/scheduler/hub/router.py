@@ -240,6 +240,7 @@ class Router:
         name = row.entity.entity_id[1:].partition("@")[0]
         work = Work(kind=Kind.ENTITY, seq=row.seq, name=name, deliveries=row.deliveries)
         self._parts.commits.then(lambda: self._parts.dispatcher.offer(work))
+        self._parts.commits.want()
 
     # Handlers
 
@@ -260,6 +261,7 @@ class Router:
             for row in added
         ]
         self._parts.commits.then(lambda: self._parts.dispatcher.offer_all(works))
+        self._parts.commits.want()
 
     def _set_timer(self, effect: effects.SetTimer, origin: Origin) -> Iterable[Effect]:
         if origin.row is None or not origin.lives:

@@ -109,7 +109,9 @@ class WorkDesk:
 
     def pump_when_durable(self) -> None:
         """Pumps, after the commit of what is being written, if something is."""
-        if not self._parts.commits.is_open:
+        if self._parts.commits.is_open:
+            self._parts.commits.want()
+        else:
             self._parts.dispatcher.pump()
 
     def give_up(self, work: Work, size: int) -> None:

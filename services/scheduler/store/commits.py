@@ -2,8 +2,9 @@
 
 A use case runs in a savepoint of the open transaction, so that a bad one takes no other with it.
 The commit is a callback behind what is ready on the loop; what waits for the disk (replies, work
-items) is released after it. A commit that fails stops everything: `on_failure` is told, and no
-reply of the group ever leaves.
+items) is released after it. Where only workers wait that have just answered, and few of them, the
+group rests for a moment: what their answers lead to is written with them. A commit that fails stops
+everything: `on_failure` is told, and no reply of the group ever leaves.
 """
 
 import asyncio
@@ -29,6 +30,14 @@ _PATIENCE_SECONDS: Final = 0.012
 _TIMER_SECONDS_MIN: Final = 0.001
 # Work items in the air that make it worth while to wait for others: a lone order never waits.
 _MANY: Final = 4
+# What few workers have answered rests for so long where nobody waits for it: the turn that it leads
+# to goes out meanwhile, and its answer is written with it.
+_REST_SECONDS: Final = 0.002
+# All that has joined rests no longer than this.
+_RESTS_SECONDS_MAX: Final = 0.008
+# After so many rests running that brought nothing, one is tried in so many commits.
+_VAIN_RESTS_MAX: Final = 8
+_PROBE_COMMITS: Final = 64
 # The bounds of a histogram, in seconds: an fsync takes from 0.1 ms on a fast disk to seconds.
 COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -77,6 +86,10 @@ class Commits:
         # Somebody waits for more than the replies to results.
         self._is_urgent = False
         self._hurries = self._was_hurried = False
+        # Somebody waits for the disk other than the workers that have answered.
+        self._is_wanted = False
+        self._rests = False
+        self._vain_rests = 0
         self._timer: asyncio.Handle | None = None
         self._waiting: list[Callable[[], None]] = []
         self._before: list[Callable[[], None]] = []
@@ -96,9 +109,9 @@ class Commits:
             # The transaction may be gone: a savepoint would then commit by itself.
             raise StoppingError
         self._begin()
-        if not self._is_urgent:
+        if not self._is_urgent or self._rests:
             self._is_urgent = True
-            self._look(0.0)
+            self._join()
         execute = self._connection.execute
         last, then = len(self._last), len(self._then)
         execute("SAVEPOINT use_case")
@@ -129,8 +142,8 @@ class Commits:
 
     def before_commit(self, act: Callable[[], None]) -> None:
         """Does something as late as possible in the present group, with others of its kind."""
-        if self._begin():
-            self._look(0.0)
+        if self._begin() or self._rests:
+            self._join()
         self._before.append(act)
 
     def hurry(self) -> None:
@@ -144,31 +157,39 @@ class Commits:
         """Whether the last commit was one that `hurry` asked for."""
         return self._was_hurried
 
-    def when_durable(self, act: Callable[[], None]) -> None:
-        """Does something once all that has been done and read so far is on the disk."""
+    def want(self) -> None:
+        """Somebody waits for the open group, or what acts on the world does."""
+        if not self._is_wanted:
+            self._is_wanted = True
+            if self._rests:
+                self._look(0.0)
+
+    def when_durable(self, act: Callable[[], None], *, patiently: bool = False) -> None:
+        """Does something once all that has been done and read so far is on the disk.
+
+        `patiently`: it may rest until what it leads to has joined it.
+        """
         if not self._is_open:
             act()
             return
+        if not patiently:
+            self.want()
         self._joined_at = self._loop.time()
         self._waiting.append(act)
 
-    async def durable(self) -> None:
+    async def durable(self, *, patiently: bool = False) -> None:
         """Waits until all that has been done and read so far is on the disk."""
         if not self._is_open:
             return
         future = self._loop.create_future()
-        self.when_durable(partial(_release, future))
+        self.when_durable(partial(_release, future), patiently=patiently)
         await future
 
     def commit(self) -> None:
         """Writes the open group to the disk, and releases who waits for it."""
         if not self._is_open or self._failed:
             return
-        before, self._before = self._before, []
-        _do_all(before)
-        last, self._last = self._last, []
-        _do_all(last)
-        self._as_written()
+        self._finish_group()
         begun = time.perf_counter()
         try:
             self._connection.execute("COMMIT")
@@ -177,6 +198,7 @@ class Commits:
             return
         self._was_hurried = self._hurries
         self._is_open = self._is_urgent = self._hurries = False
+        self._is_wanted = self._rests = False
         if self._timer is not None:
             self._timer.cancel()
         self._committed_at = self._loop.time()
@@ -220,8 +242,44 @@ class Commits:
         wait = self._due() - self._loop.time()
         if wait > 0 and self._in_air() >= _MANY:
             self._look(max(wait, _TIMER_SECONDS_MIN))
-        else:
+        elif not self._can_rest():
             self.commit()
+
+    def _can_rest(self) -> bool:
+        """Whether nobody waits for the group, and turns are out that will bring more of it."""
+        if not self._is_patient():
+            return False
+        if self._vain_rests >= _VAIN_RESTS_MAX and self.counts.commits % _PROBE_COMMITS:
+            return False
+        # Turns go out only with this, and what it brings may be waited for.
+        self._finish_group()
+        if not self._is_patient() or not self._in_air():
+            return False
+        until = min(self._joined_at + _REST_SECONDS, self._opened_at + _RESTS_SECONDS_MAX)
+        wait = until - self._loop.time()
+        if wait <= 0:
+            self._vain_rests += 1
+            return False
+        self._rests = True
+        self._look(max(wait, _TIMER_SECONDS_MIN))
+        return True
+
+    def _is_patient(self) -> bool:
+        return not self._is_wanted and self._in_air() < _MANY
+
+    def _finish_group(self) -> None:
+        """Does what was put off until nothing more was expected."""
+        before, self._before = self._before, []
+        _do_all(before)
+        last, self._last = self._last, []
+        _do_all(last)
+        self._as_written()
+
+    def _join(self) -> None:
+        """Something is added to a group that nobody has looked at, or that rests."""
+        if self._rests:
+            self._vain_rests = 0
+        self._look(0.0)
 
     def _look(self, seconds: float) -> None:
         """Sets the one timer there is: when to see whether the group is to be committed."""

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from services.scheduler.dispatch.items import Kind
 from services.scheduler.dispatch.streams import Terms
-from services.scheduler.engine.protos import pb
+from services.scheduler.engine.protos import StringValue, pb
 from services.scheduler.hub.opened import OpenHub
 from tests.store.loops import on_a_loop
+from tests.unit.dispatch.virtual_time import elapsed, in_virtual_time
 from tests.unit.hub.test_families import starting
-from tests.unit.hub.test_turns import answer, opened, scheduling
+from tests.unit.hub.test_ranks import completing
+from tests.unit.hub.test_turns import answer, finish, opened, scheduling
 from tests.unit.hub.workers import Worker
 
 
@@ -89,6 +93,63 @@ async def test_a_turn_that_was_sent_too_early_is_no_more_after_the_crash_and_its
     assert child.orchestratorRequest.instanceId == "child"
     assert child.completionToken != token
     again.close()
+
+
+@in_virtual_time
+async def test_a_lone_order_is_three_commits_and_waits_for_nothing_else(tmp_path: Path) -> None:
+    """Its start, what must be there before its activity runs, and its end."""
+    hub = opened(tmp_path)
+    worker = Worker(hub)
+
+    async def next_item() -> pb.WorkItem:
+        item = await worker.item()
+        # What the service does with the reply to an answer.
+        hub.hub.when_durable(lambda: None, patiently=True)
+        return item
+
+    hub.hub.start(pb.CreateInstanceRequest(instanceId="main", name="main"))
+    await hub.hub.durable()
+    answer(hub, await next_item(), starting(1, "child"))
+    answer(hub, await next_item(), scheduling(1))
+    finish(hub, await next_item())
+    answer(hub, await next_item(), completing(pb.ORCHESTRATION_STATUS_COMPLETED))
+    answer(hub, await next_item(), completing(pb.ORCHESTRATION_STATUS_COMPLETED))
+    await hub.hub.durable()
+    state = hub.hub.get(pb.GetInstanceRequest(instanceId="main")).orchestrationState
+    assert state.orchestrationStatus == pb.ORCHESTRATION_STATUS_COMPLETED
+    assert hub.commit_counts.commits == 3
+    assert elapsed() == 0.0
+    hub.close()
+
+
+SIGNALLING = pb.OrchestratorAction(
+    id=1,
+    sendEntityMessage=pb.SendEntityMessageAction(
+        entityOperationSignaled=pb.EntityOperationSignaledEvent(
+            requestId="r", operation="add", targetInstanceId=StringValue(value="@counter@a")
+        ),
+    ),
+)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("action", [scheduling(1), SIGNALLING], ids=["activity", "entity"])
+async def test_what_acts_waits_for_no_turn_of_others(
+    tmp_path: Path, action: pb.OrchestratorAction
+) -> None:
+    hub = opened(tmp_path)
+    worker = Worker(hub)
+    for instance_id in ("main", "other"):
+        hub.hub.start(pb.CreateInstanceRequest(instanceId=instance_id, name="main"))
+    first = await worker.item()
+    await worker.item()
+    await hub.hub.durable()
+    answer(hub, first, action)
+    hub.hub.when_durable(lambda: None, patiently=True)
+    item = await worker.item()
+    assert item.WhichOneof("request") in {"activityRequest", "entityRequest", "entityRequestV2"}
+    assert elapsed() == 0.0
+    hub.close()
 
 
 def deliveries_in(folder: Path) -> int:
