@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.scheduler.errors import StoppingError
+from tests.store.groups import Group
 from tests.store.loops import on_a_loop
-from tests.store.test_commits import LARGE, Group, failed_commit, turns
+from tests.store.test_commits import LARGE, failed_commit, turns
 
 
 @pytest.fixture
