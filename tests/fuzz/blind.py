@@ -16,7 +16,7 @@ _POOL_MAX: Final = 500
 # One input in so many is kept whatever it came to.
 _KEPT_ONE_IN: Final = 200
 # No input takes this long, however busy the machine is.
-SECONDS_MAX: Final = 20.0
+SECONDS_MAX: Final = 30.0
 
 
 @dataclass(slots=True, kw_only=True)

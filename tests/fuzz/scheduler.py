@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import functools
 import json
-import logging
 import tempfile
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.service import SERVICE, TaskHubService
 from services.scheduler.engine.protos import pb
-from services.scheduler.errors import BadRequestError
 from services.scheduler.http.routes import application
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
@@ -33,15 +31,16 @@ from services.scheduler.store.database import DataDirectory
 from services.shared.payload_files import PayloadFiles
 from tests.fuzz.answers import ANSWERED, allowed_of
 from tests.fuzz.callers import CONTRIBUTOR, Caller, gate_in
+from tests.fuzz.logged import LoggedErrors
 from tests.fuzz.messages import STORED
 from tests.fuzz.routes import HttpRequest
 from tests.fuzz.state import Allowed, State
-from tests.fuzz.violation import Violation, place_of
-from tests.fuzz.wire import Wire
+from tests.fuzz.violation import Violation
+from tests.fuzz.wire import Exchange, Wire
 
 HUB: Final = "default"
 # Nothing that is asked of a small database takes this long, however busy the machine is.
-SECONDS_MAX: Final = 20.0
+SECONDS_MAX: Final = 30.0
 # What waits for something else than the disk, until its client gives up.
 WAITING: Final = frozenset({"WaitForInstanceStart", "WaitForInstanceCompletion", "GetWorkItems"})
 # What reads makes a task hub too, for clients that only look; a history is that of an instance.
@@ -49,6 +48,7 @@ _MAKES_HUB: Final = frozenset(
     {name for name, access in ACCESS.items() if access is Access.READ} - {"StreamInstanceHistory"}
     | {"GetWorkItems", "StartInstance", "SignalEntity", "CreateTaskHub"}
 )
+# In turns of the loop: more than any of these takes to begin to wait.
 _PATIENCE: Final = 12
 # Dynamic task hubs that stay; the oldest then makes room for another one.
 _HUBS_KEPT: Final = 3
@@ -96,7 +96,7 @@ class FuzzedScheduler:
         self._parent = folder or (shm if shm.is_dir() else None)
         self._make = make
         self._runner = asyncio.Runner()
-        self._errors = _Errors()
+        self._errors = LoggedErrors()
         self._failures: list[BaseException] = []
         self._stack = contextlib.ExitStack()
 
@@ -187,7 +187,7 @@ class FuzzedScheduler:
             "raw_path": path, "query_string": query, "root_path": "", "headers": headers,
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8081),
         }  # fmt: skip
-        answer = _Exchange(request.body, is_cut=request.is_cut)
+        answer = Exchange(request.body, is_cut=request.is_cut)
         self._run(self._app(scope, answer.receive, answer.send))
         told = f"{request.method} {path[:80]!r} {answer.status}"
         if answer.status >= 500 and answer.status != 503:
@@ -327,53 +327,3 @@ def _has_done_nothing(path: bytes, body: bytes | bytearray) -> bool:
         return False
     results = json.loads(body)["results"]
     return not any(result["ok"] for result in results)
-
-
-class _Exchange:
-    """The two ends of an ASGI request."""
-
-    def __init__(self, body: bytes, *, is_cut: bool) -> None:
-        self._given = [body]
-        self._is_cut = is_cut
-        self.status = 0
-        self.body = bytearray()
-
-    async def receive(self) -> dict[str, Any]:
-        if not self._given:
-            return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": self._given.pop(), "more_body": self._is_cut}
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        else:
-            self.body += message.get("body", b"")
-
-
-class _Errors(logging.Handler):
-    """What is logged with a traceback: a mistake, unless it is one of the caller's."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self._found: list[str] = []
-        self._log = logging.getLogger("services")
-
-    def __enter__(self) -> Self:
-        self._was = self._log.propagate, self._log.level
-        self._log.propagate, self._log.level = False, logging.ERROR
-        self._log.addHandler(self)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._log.removeHandler(self)
-        self._log.propagate, self._log.level = self._was
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None and not isinstance(error, BadRequestError):
-            self._found.append(f"{record.getMessage()}: {error!r} {place_of(error)}")
-
-    def check(self) -> None:
-        if self._found:
-            found, self._found = self._found, []
-            raise Violation("a traceback in the log: " + "; ".join(found))

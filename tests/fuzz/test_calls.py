@@ -59,7 +59,7 @@ def test_any_bytes_are_a_call_that_is_answered(
     rpc[kind].run(data)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_the_http_port_answers_whatever_is_asked(
     http: Mapping[str, HttpCalls], data: st.DataObject

@@ -1,7 +1,8 @@
-"""What a call of gRPC needs of the wire under it, with nobody at its other end."""
+"""What a call needs of the wire under it, over gRPC and HTTP, with nobody at its other end."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 
@@ -85,3 +86,26 @@ class Wire:
         if not self.ended.is_set():
             self.code, self.details = code, details
             self.ended.set()
+
+
+class Exchange:
+    """One HTTP request; holds what it was answered. The two ends of ASGI."""
+
+    def __init__(self, body: bytes, *, is_cut: bool) -> None:
+        self._given = [body]
+        self._is_cut = is_cut
+        self.status = 0
+        self.body = bytearray()
+
+    async def receive(self) -> dict[str, Any]:
+        """The body; behind one that is cut the client is gone."""
+        if not self._given:
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._given.pop(), "more_body": self._is_cut}
+
+    async def send(self, message: Any) -> None:
+        """Takes the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.body += message.get("body", b"")
