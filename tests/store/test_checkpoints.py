@@ -12,6 +12,7 @@ import pytest
 
 from services.scheduler.store.checkpoints import Checkpointer
 from services.scheduler.store.database import open_reader
+from tests.store.test_commits import files_no_larger_than
 
 MEBIBYTE = 1_048_576
 SECONDS_MAX = 20
@@ -228,3 +229,14 @@ def test_a_checkpointer_that_cannot_open_its_file_says_so(
     checkpointer = Checkpointer(tmp_path / "missing" / "hub.db", writer, failures.append)
     checkpointer.stop()
     assert [str(error) for error in failures] == ["unable to open database file"]
+
+
+def test_a_writer_that_cannot_move_a_log_that_is_far_behind_says_so(
+    file: Path, writer: sqlite3.Connection, failures: list[BaseException]
+) -> None:
+    checkpointer = Checkpointer(file, writer, failures.append)
+    write(writer, 33 * MEBIBYTE)
+    with files_no_larger_than(MEBIBYTE):
+        checkpointer.look()
+    checkpointer.stop()
+    assert [str(error) for error in failures] == ["disk I/O error"]
