@@ -5,6 +5,7 @@ import pytest
 from services.scheduler.bounds import Bounds
 from services.scheduler.dispatch.dispatcher import Dispatcher
 from services.scheduler.dispatch.items import Kind
+from services.scheduler.dispatch.streams import WorkerStream
 from services.scheduler.errors import OverloadError
 from tests.store.loops import on_a_loop
 from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of, turn
@@ -74,3 +75,20 @@ async def test_more_workers_than_bytes_are_given_a_turn_each() -> None:
     workers = [hub.connect() for _ in range(3)]
     hub.offer(*(turn(seq) for seq in range(1, 5)))
     assert sorted(len(held(worker)) for worker in workers) == [1, 1, 1]
+
+
+@on_a_loop
+async def test_workers_share_what_is_remembered_and_one_that_leaves_leaves_its_share() -> None:
+    hub = recorder(Bounds(work_item_bytes_max=400))
+    first, second = (hub.connect(terms(others=100)) for _ in range(2))
+    hub.offer(*(turn(seq) for seq in range(1, 101)))
+
+    def remembered(stream: WorkerStream) -> int:
+        return sum(lease.size for lease in stream.leases.values())
+
+    # The last item goes beyond: one is always given.
+    item = max(lease.size for one in (first, second) for lease in one.leases.values())
+    assert all(200 <= remembered(stream) < 200 + item for stream in (first, second))
+    hub.dispatcher.disconnect(second)
+    hub.dispatcher.pump()
+    assert 400 <= remembered(first) < 400 + item + 1
