@@ -80,6 +80,12 @@ def test_what_a_browser_sends_has_bounds_here_too(port: int) -> None:
         assert asked(port).startswith("HTTP/1.1 204")
 
 
+def test_headers_that_do_not_end_are_not_gathered(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Long: " + b"x" * 64 * 1024)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 431")
+
+
 def test_an_answer_says_nothing_of_what_it_is_served_by(port: int) -> None:
     head = asked(port, path="/static/icon.svg").partition("\r\n\r\n")[0].lower()
     assert head.startswith("http/1.1 200")

@@ -94,6 +94,20 @@ async def test_a_handshake_is_not_waited_for(tmp_path: Path) -> None:
             writer.close()
 
 
+@on_a_loop
+async def test_headers_that_do_not_end_are_not_gathered() -> None:
+    server = HttpServer.bind("127.0.0.1", 0, 2)
+    server.start(app)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 64 * 1024)
+        status = await asyncio.wait_for(reader.readline(), SECONDS)
+        assert status.startswith(b"HTTP/1.1 431")
+        writer.close()
+    finally:
+        await server.stop()
+
+
 def test_a_port_is_taken_again_while_connections_of_the_process_before_linger() -> None:
     before = http_port.listen("127.0.0.1", 0)
     port = before.getsockname()[1]
