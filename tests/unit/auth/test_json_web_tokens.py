@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt import PyJWK
+from jwt import PyJWK, PyJWS
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from jwt.warnings import InsecureKeyLengthWarning
 
@@ -176,6 +176,10 @@ def test_deep_nesting_is_refused(verifier: JsonWebTokens) -> None:
     deep[0] = base64.urlsafe_b64encode(f"{header}}}".encode()).rstrip(b"=").decode()
     with pytest.raises(UnauthenticatedError):
         verifier.verify(".".join(deep))
+    # The library reads what is signed with less care.
+    claims = b'{"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}"
+    signed = PyJWS().encode(claims, SIGNER.private, algorithm="RS256", headers={"kid": "one"})
+    assert "no valid" in refusal(verifier, signed)
 
 
 @pytest.mark.parametrize(
