@@ -70,6 +70,10 @@ def asked(port: int, *headers: str, path: str = "/healthz") -> str:
 def test_what_a_browser_sends_has_bounds_here_too(port: int) -> None:
     assert asked(port).startswith("HTTP/1.1 204")
     assert asked(port, f"X-Long: {'x' * 64 * 1024}").startswith("HTTP/1.1 431")
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        # And without an end.
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 40_000)
+        assert connection.recv(12) == b"HTTP/1.1 431"
     with contextlib.ExitStack() as idle:
         for _ in range(256):
             idle.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))

@@ -85,6 +85,18 @@ async def test_connections_count_before_their_handshake(tmp_path: Path) -> None:
 
 
 @on_a_loop
+async def test_headers_without_an_end_are_refused_while_they_come() -> None:
+    server = HttpServer.bind("127.0.0.1", 0, 2)
+    server.start(app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 40_000)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n"), SECONDS)
+    assert head.startswith(b"HTTP/1.1 431")
+    writer.close()
+    await server.stop()
+
+
+@on_a_loop
 async def test_a_handshake_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(http_port, "HANDSHAKE_SECONDS", 0.1)
