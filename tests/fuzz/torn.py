@@ -3,7 +3,7 @@
 import random
 from typing import Final
 
-_MARKS: Final = (
+MARKS: Final = (
     b"\0", b"\xff", b"\xff\xff\xff\xff\x0f", b"\x80" * 11, b"\r\n", b'"', b"\\", b"\xef\xbb\xbf",
     b"\xed\xa0\x80", b"\\ud800", b"[" * 3_000, b"{", b"}", b",", b"%00", b"%ff", b"..", b"/",
     b"1e999", b"-0", b"NaN", b"9" * 5_000, b"\xf4\x8f\xbf\xbf", b"\xe2\x80\xa8", b"\x1b[2J",
@@ -25,7 +25,7 @@ def torn(data: bytes, dice: random.Random) -> bytes:
         elif kind == 2 and found:
             found[dice.randrange(len(found))] ^= 1 << dice.randrange(8)
         elif kind == 3:
-            found[start:end] = dice.choice(_MARKS)
+            found[start:end] = dice.choice(MARKS)
         else:
             found[start:end] = dice.randbytes(dice.randint(1, 8))
     return bytes(found[:_BYTES_MAX])
