@@ -175,7 +175,7 @@ class Foreground:
         self._write(_OURS, text)
 
     def _write(self, name: str, line: str) -> None:
-        prefix = f"{time.strftime('%H:%M:%S')} {name:{self._width}} | "
+        prefix = f"{name:{self._width}} | "
         if self._is_coloured and name in self._colours:
             prefix = f"\x1b[{self._colours[name]}m{prefix}\x1b[0m"
         try:

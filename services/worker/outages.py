@@ -17,6 +17,8 @@ _SILENCE_SECONDS: Final = 30.0
 # Of the SDK's worker: a try that failed, and what comes with each.
 _FAILED: Final = "Failed to create connection"
 _AGAIN: Final = "Connection failed, retrying"
+# And what it says of every stop, as if that were an error.
+_OWN_DOING: Final = "Locally cancelled by application"
 # Which of a name's addresses was the last one says nothing new.
 _ADDRESS: Final = re.compile(r"ipv[46]:\S+")
 
@@ -65,6 +67,6 @@ class OutageFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """False for a line that says nothing new."""
         message = record.getMessage()
-        if message.startswith(_AGAIN):
+        if message.startswith(_AGAIN) or _OWN_DOING in message:
             return False
         return not message.startswith(_FAILED) or self._outages.is_due(message)

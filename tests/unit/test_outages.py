@@ -62,6 +62,7 @@ def test_the_sdks_lines_are_thinned_out_and_all_others_pass(
             logger.warning("Connection failed, retrying in 1.5 seconds (attempt %d)", attempt)
         logger.warning("Error in work item stream: %s", "closed")
         logger.warning("Error in work item stream: %s", "closed")
+        logger.warning("Error in work item stream: Locally cancelled by application!")
     finally:
         logger.removeFilter(thin)
     assert caplog.messages == [
