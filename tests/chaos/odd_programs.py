@@ -5,22 +5,17 @@ large for a client with the SDK's defaults, and a VERSION takes that version and
 """
 
 import os
-import signal
 import sys
-import threading
 from datetime import timedelta
 from typing import Any, Final
 
 from durabletask import task
-from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.grpc_options import GrpcWorkerResiliencyOptions
 from durabletask.worker import VersionFailureStrategy, VersioningOptions, VersionMatchStrategy
 
 from tests.conformance.hub import Steps
+from tests.sdk_worker import grows, sdk_worker, swells, work_until_sigterm
 
-_PART_BYTES: Final = 1_000_000
-# What carries the default client's receive limit of 4 MiB away.
-_PARTS: Final = 6
 # How many steps each version has.
 STEPS: Final = {"1.0.0": 6, "2.0.0": 7}
 _PAUSE: Final = timedelta(milliseconds=300)
@@ -35,11 +30,6 @@ def dies(_: task.ActivityContext, __: Any) -> Any:
     os._exit(1)
 
 
-def swells(_: task.ActivityContext, __: Any) -> str:
-    """Returns a payload that is allowed, but large."""
-    return "x" * _PART_BYTES
-
-
 def steps(_: task.ActivityContext, given: int) -> int:
     """Returns its input."""
     return given
@@ -48,13 +38,6 @@ def steps(_: task.ActivityContext, given: int) -> int:
 def poisoned(ctx: task.OrchestrationContext, _: Any) -> Steps:
     """Never gets an answer."""
     return (yield ctx.call_activity(dies))
-
-
-def overgrown(ctx: task.OrchestrationContext, _: Any) -> Steps:
-    """Collects more in its history than a default client receives at once."""
-    for number in range(_PARTS):
-        yield ctx.call_activity(swells, input=number)
-    return "never seen"
 
 
 def versioned(ctx: task.OrchestrationContext, _: Any) -> Steps:
@@ -67,21 +50,13 @@ def versioned(ctx: task.OrchestrationContext, _: Any) -> Steps:
     return done
 
 
-_PROGRAMS: Final = {"poison": (poisoned, dies), "growth": (overgrown, swells)}
+_PROGRAMS: Final = {"poison": (poisoned, dies), "growth": (grows, swells)}
 
 
 def main() -> int:
     """Works until SIGTERM, then drains."""
     endpoint, what = sys.argv[1:]
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    worker = DurableTaskSchedulerWorker(
-        host_address=endpoint,
-        taskhub="default",
-        token_credential=None,
-        secure_channel=False,
-        resiliency_options=_RESILIENCY,
-    )
+    worker = sdk_worker(endpoint, resiliency_options=_RESILIENCY)
     orchestrator, activity = _PROGRAMS.get(what, (versioned, steps))
     worker.add_orchestrator(orchestrator)
     worker.add_activity(activity)
@@ -94,9 +69,7 @@ def main() -> int:
             )
         )
     worker.use_work_item_filters()
-    worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
-    stop.wait()
-    worker.stop()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+    work_until_sigterm(worker)
     return 0
 
 

@@ -5,22 +5,17 @@ wait until FOLDER/gate exists. SIGTERM drains it.
 """
 
 import os
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from durabletask import task
-from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.worker import ConcurrencyOptions
 
 from tests.conformance.hub import Steps
+from tests.sdk_worker import grows, sdk_worker, swells, work_until_sigterm
 
-# What carries the default client's receive limit of 4 MiB away, in payloads that are allowed.
-LARGE_PARTS: Final = 6
-_PART_BYTES: Final = 1_000_000
 _FOLDER: Final = Path(sys.argv[2]) if len(sys.argv) > 2 else Path()
 
 
@@ -51,11 +46,6 @@ def dies(_: task.ActivityContext, given: Any) -> Any:
     os._exit(1)
 
 
-def swells(_: task.ActivityContext, __: Any) -> str:
-    """Returns a payload that is allowed, but large."""
-    return "x" * _PART_BYTES
-
-
 def runs_all(ctx: task.OrchestrationContext, given: dict[str, Any]) -> Steps:
     """Runs an activity once for each of the inputs, all at once; returns their results."""
     return (
@@ -65,23 +55,11 @@ def runs_all(ctx: task.OrchestrationContext, given: dict[str, Any]) -> Steps:
     )
 
 
-def grows(ctx: task.OrchestrationContext, _: Any) -> Steps:
-    """Collects more in its history than a default client receives at once."""
-    for number in range(LARGE_PARTS):
-        yield ctx.call_activity(swells, input=number)
-    return "never seen"
-
-
 def main() -> int:
     """Works until SIGTERM, then drains."""
     endpoint, _folder = sys.argv[1:]
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    worker = DurableTaskSchedulerWorker(
-        host_address=endpoint,
-        taskhub="default",
-        token_credential=None,
-        secure_channel=False,
+    worker = sdk_worker(
+        endpoint,
         concurrency_options=ConcurrencyOptions(
             maximum_concurrent_activity_work_items=16,
             maximum_concurrent_orchestration_work_items=4,
@@ -92,9 +70,7 @@ def main() -> int:
         worker.add_orchestrator(orchestrator)
     for activity in (works, waits, dies, swells):
         worker.add_activity(activity)
-    worker.start()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
-    stop.wait()
-    worker.stop()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+    work_until_sigterm(worker)
     return 0
 
 

@@ -21,10 +21,11 @@ from tests.conformance.raw_worker import (
     start,
 )
 from tests.e2e.conftest import StackMaker
-from tests.e2e.odd_worker import LARGE_PARTS, grows, runs_all
+from tests.e2e.odd_worker import runs_all
 from tests.e2e.processes import wait_until
 from tests.e2e.schedulers import data_of, hub_of, kill_and_start, metric
 from tests.e2e.test_durability import notes_of, odd_worker
+from tests.sdk_worker import LARGE_PARTS, grows
 
 # The delays between ten deliveries add up to 64 s: 0.5 s after the third, then twice as long each.
 # The SDK pauses too, up to 30 s, before it opens a stream again that it has lost.

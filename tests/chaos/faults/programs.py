@@ -40,7 +40,7 @@ def _poison(scene: Scene) -> None:
 
 
 def _grow(scene: Scene) -> None:
-    _start(scene, "overgrown", "growth")
+    _start(scene, "grows", "growth")
     scene.stack.invite("growth", _MODULE, "growth", instances={"growth": None})
 
 
