@@ -137,10 +137,16 @@ WRONG: dict[str, tuple[Sequence[tuple[str, bytes]], str]] = {
     "a hub twice": ([HEAD, ("hubs/x.db", b"x"), ("hubs/x.db", b"x")], "it holds x twice"),
     "no contents": ([HEAD, ("hubs/x.db", b"x")], "is not whole"),
     "contents that are garbage": ([HEAD, ("contents.json", b"{")], "is damaged"),
+    "a beginning without bottom": ([("backup.json", b"[" * 100_000)], "is damaged"),
+    "contents without bottom": ([HEAD, ("contents.json", b"[" * 100_000)], "is damaged"),
     "contents of another shape": ([HEAD, ("contents.json", b"[1]")], "is damaged"),
     "contents without hubs": ([HEAD, ("contents.json", b'{"a": 1}')], "does not tell its contents"),
     "hubs that are none": (
         [HEAD, ("contents.json", b'{"hubs": [7], "payloads": 0}')],
+        "does not tell its contents",
+    ),
+    "what was left out is no list": (
+        [HEAD, ("contents.json", b'{"hubs": [], "payloads": 0, "left_out": 7}')],
         "does not tell its contents",
     ),
     "more after its end": ([HEAD, NOTHING, ("hubs/x.db", b"x")], "does not belong"),

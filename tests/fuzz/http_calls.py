@@ -3,10 +3,11 @@
 import json
 import random
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 from tests.fuzz.answers import friendly_answer
+from tests.fuzz.documents import other_document
 from tests.fuzz.messages import IDS, TEXTS
 from tests.fuzz.renewed import RenewedScheduler
 from tests.fuzz.routes import ROUTES, HttpRequest, requests_of, target_of
@@ -23,19 +24,6 @@ _BY_ADDRESS: Final = {(route.method, route.path): route for route in ROUTES}
 _METHODS: Final = ("", "GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH", "TRACE")
 # Between two answers of the worker: what is asked about changes meanwhile, as it would.
 _REQUESTS_AN_ANSWER: Final = 3
-_VALUES: Final[tuple[Any, ...]] = (
-    None,
-    True,
-    0,
-    -1,
-    1.5,
-    10**30,
-    [],
-    {},
-    [[]],
-    {"a": {"a": {}}},
-    "2026-01-01T00:00:00Z",
-)
 
 
 class HttpCalls(RenewedScheduler):
@@ -69,7 +57,7 @@ class HttpCalls(RenewedScheduler):
         if number == 0 and dice.random() < 0.7:
             parts[0] = quote(dice.choice(IDS + TEXTS), safe="").encode()
         elif number == 3 and document is not None and dice.random() < 0.8:
-            parts[3] = json.dumps(_other(document, dice)).encode()
+            parts[3] = json.dumps(other_document(document, dice)).encode()
         else:
             parts[number] = torn(parts[number], dice)
         return head + _SPLIT.join(parts)
@@ -113,21 +101,3 @@ def _odd_headers(value: bytes) -> Sequence[tuple[bytes, bytes]]:
 def _taken_apart(data: bytes) -> tuple[bytes, list[bytes]]:
     parts = data[_HEAD_BYTES:].split(_SPLIT, _PARTS - 1)
     return data[:_HEAD_BYTES].ljust(_HEAD_BYTES, b"\0"), parts + [b""] * (_PARTS - len(parts))
-
-
-def _other(document: Any, dice: random.Random) -> Any:
-    """The document with one of its values replaced, or a member more or less."""
-    if isinstance(document, dict) and document and dice.random() < 0.9:
-        name = dice.choice(list(document))
-        kind = dice.random()
-        if kind < 0.1:
-            return {key: value for key, value in document.items() if key != name}
-        if kind < 0.15:
-            return document | {dice.choice(TEXTS): document[name]}
-        return document | {name: _other(document[name], dice)}
-    if isinstance(document, list) and document and dice.random() < 0.7:
-        at = dice.randrange(len(document))
-        return [*document[:at], _other(document[at], dice), *document[at + 1 :]]
-    if isinstance(document, str) and dice.random() < 0.8:
-        return dice.choice(IDS + TEXTS)
-    return dice.choice(_VALUES)

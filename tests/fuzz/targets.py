@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, Self
 
+from tests.fuzz.backups import Backups
 from tests.fuzz.bearers import BearerTokens, TokenFiles
 from tests.fuzz.http_calls import HttpCalls
 from tests.fuzz.rpc_calls import RpcCalls
@@ -38,6 +39,7 @@ TARGETS: Final[Mapping[str, tuple[int, Callable[[], Target]]]] = {
     "http": (12, HttpCalls),
     "http-tokens": (6, lambda: HttpCalls(GUARDED)),
     "http-bounds": (4, lambda: HttpCalls(BOUNDED)),
+    "backups": (2, Backups),
     "bearers": (5, BearerTokens),
     "token-files": (2, TokenFiles),
     **{name: (5, make) for name, make in TEXTS_READ.items()},

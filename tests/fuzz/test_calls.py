@@ -35,7 +35,7 @@ def seeds_for(calls: RpcCalls, method: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_a_method_answers_whatever_its_request_holds(
     rpc: Mapping[str, RpcCalls], method: str, data: st.DataObject

@@ -1,7 +1,12 @@
 """What fuzzing has found, so that it stays mended."""
 
+import json
+
+import pytest
+
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.engine.protos import pb
+from tests.fuzz.backups import Backups, archive_of, members_of
 from tests.fuzz.texts import TEXTS_READ
 
 TOKEN = "a1.2-00000000-3"  # noqa: S105 - of no lease
@@ -22,3 +27,18 @@ def test_a_token_behind_a_group_is_found() -> None:
 def test_the_input_that_was_found_is_read() -> None:
     head = bytes.fromhex("630161100122160a0a56616c75654572726f7212036261616422030a01452a0f")
     assert TEXTS_READ["broken-answers"]().run(head + TOKEN.encode()) == "whole, with a token"
+
+
+@pytest.mark.parametrize("left_out", [7, None, [7], {"a": 1}, "text"])
+def test_a_backup_that_is_whole_but_for_what_it_says_was_left_out_is_refused(
+    left_out: object,
+) -> None:
+    """It was restored, and the command failed."""
+    with Backups() as backups:
+        (whole,) = backups.seeds()
+        members = members_of(whole)
+        info, contents = members[-1]
+        told = json.loads(contents) | {"left_out": left_out}
+        changed = archive_of([*members[:-1], (info, json.dumps(told).encode())])
+        assert backups.run(changed) == "it is damaged: it does not tell its contents"
+        assert backups.run(archive_of(members)) == "2 task hubs"

@@ -169,7 +169,7 @@ class ArchiveReader:
     def _json(self, stream: IO[bytes]) -> Mapping[str, Any]:
         try:
             document = json.loads(stream.read(_JSON_BYTES_MAX))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BackupError(f"{self._name} is damaged: {error}") from error
         if not isinstance(document, dict) or not document:
             raise BackupError(f"{self._name} is damaged: what it says of itself is no object")

@@ -64,6 +64,7 @@ class Restore:
             archive = ArchiveReader(stream, name)
             for member in archive.members():
                 self._take(directory, staged, member)
+            left_out = _left_out(name, archive.contents)
             self._check(name, staged, archive.contents)
             self._place(staged)
         finally:
@@ -72,7 +73,7 @@ class Restore:
         return Restored(
             hubs=tuple(sorted(self._digests)),
             payloads=self._stored,
-            left_out=tuple(map(str, archive.contents.get("left_out", ()))),
+            left_out=left_out,
         )
 
     def _check_empty(self) -> None:
@@ -123,7 +124,7 @@ class Restore:
             told = {str(hub["name"]): hub["sha256"] for hub in contents["hubs"]}
             is_all_there = self._stored == contents["payloads"] and set(told) == set(self._digests)
         except (KeyError, TypeError) as error:
-            raise BackupError(f"{name} is damaged: it does not tell its contents") from error
+            raise _untold(name) from error
         if not is_all_there or not told:
             raise BackupError(f"{name} is damaged: not all is in it that it tells of")
         for hub, digest in self._digests.items():
@@ -139,6 +140,18 @@ class Restore:
         staged.rename(self._path / READY)
         sync(self._path)
         place_restored(self._path)
+
+
+def _left_out(name: str, contents: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read before anything counts: who is told of a failure must find nothing restored."""
+    found = contents.get("left_out", [])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        raise _untold(name)
+    return tuple(found)
+
+
+def _untold(name: str) -> BackupError:
+    return BackupError(f"{name} is damaged: it does not tell its contents")
 
 
 def _check_file(name: str, file: Path) -> None:
