@@ -90,6 +90,7 @@ def test_there_is_nothing_but_metrics_to_read_and_nothing_to_write(new_stack: St
         host, port = address.removeprefix("http://").split(":")
         idle = [socket.create_connection((host, int(port))) for _ in range(40)]
         try:
+            assert not _answers(address)
             wait_until(lambda: _answers(address), seconds=20)
         finally:
             for one in idle:
