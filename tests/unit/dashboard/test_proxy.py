@@ -44,6 +44,26 @@ def test_nothing_else_is(method: str, path: str) -> None:
     assert not is_allowed(method, path)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", "/workers"),
+        ("GET", "/orchestrations"),
+        ("POST", "/orchestrations/a"),
+        ("GET", "/ping"),
+        ("GET", "/orchestrations/%2e%2e"),
+        ("GET", "/..%2F..%2Fmetrics"),
+        ("GET", "/payloads/file%3Av1%3A..%2F..%2Fsecret"),
+        ("DELETE", "/"),
+    ],
+)
+def test_nothing_else_reaches_the_scheduler(method: str, path: str) -> None:
+    scheduler = Scheduler({path: {"reached": True}})
+    answer = scheduler.ask(f"/hubs/default/api{path}", method)
+    assert (answer.status_code, scheduler.asked) == (404, [])
+    assert "reached" not in answer.text
+
+
 def test_a_call_keeps_its_encoding_its_query_and_its_task_hub() -> None:
     scheduler = Scheduler({"/orchestrations/a%2Fb%3F/payloads": {"input": "1"}})
     answer = scheduler.ask("/hubs/orders/api/orchestrations/a%2Fb%3F/payloads?x=%2F")
