@@ -34,7 +34,7 @@ def test_an_answer_never_waits_for_the_packet_before_it() -> None:
     assert asyncio.run(no_delay_of_an_accepted_connection()) == 1
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """The port of a dashboard in a process of its own, in front of nothing."""
     with subprocess.Popen(
@@ -94,3 +94,19 @@ def test_an_answer_says_nothing_of_what_it_is_served_by(port: int) -> None:
     head = asked(port, path="/static/icon.svg").partition("\r\n\r\n")[0].lower()
     assert head.startswith("http/1.1 200")
     assert "\nserver:" not in head
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        # As no client writes them that folds paths.
+        "/static/../settings.py",
+        "/static/css/../../settings.py",
+        "/static/./css/base.css",
+        "/static//etc/hostname",
+        f"/static/{ROOT / 'Makefile'}",
+        "/static/..%2fsettings.py",
+    ],
+)
+def test_no_address_leads_out_of_the_folder_of_files(port: int, path: str) -> None:
+    assert asked(port, path=path).startswith("HTTP/1.1 404")
