@@ -47,7 +47,7 @@ def exercise(ports: Ports, instance_id: str) -> None:
         acts += [partial(_asks, ports.http, path) for path in ("/healthz", "/v1/taskhubs/ping")]
         acts.append(partial(_says_half_of_http, ports.http))
         if ports.dashboard is not None:
-            acts += [partial(_asks, ports.dashboard, "/")]
+            acts += [partial(_asks, ports.dashboard, "/hubs/default/orchestrations")]
             acts += [partial(_says_half_of_http, ports.dashboard)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for done in [pool.submit(act) for act in acts for _ in range(CONNECTIONS)]:

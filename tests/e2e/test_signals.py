@@ -82,6 +82,34 @@ def test_a_dashboard_that_has_ended_is_there_again_on_its_port(
         half.close()
 
 
+def test_a_dashboard_that_is_asked_to_stop_waits_for_no_scheduler_that_does_not_answer(
+    tmp_path: Path,
+) -> None:
+    with LocalStack(workers=0, logs=tmp_path, usual_ports=False, dashboard=True) as stack:
+        connection, scheduler = tab(stack), stack.process("scheduler")
+        scheduler.send_signal(signal.SIGSTOP)
+        try:
+            connection.request("GET", "/hubs/default/orchestrations")
+            # Until the page is being made, which begins with a question to the scheduler.
+            wait_until(lambda: asked_by(stack.process("dashboard").pid, stack.http_port))
+            dashboard = stack.process("dashboard")
+            dashboard.send_signal(signal.SIGTERM)
+            assert dashboard.wait(6) == 0
+        finally:
+            scheduler.send_signal(signal.SIGCONT)
+            connection.close()
+
+
+def asked_by(pid: int, port: int) -> bool:
+    """Whether a process has a connection open to a port of this machine."""
+    open_files = {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(
+        fields[2].endswith(f":{port:04X}") and f"socket:[{fields[9]}]" in open_files
+        for fields in lines
+    )
+
+
 def submitting(client: CommandLine, path: Path, *arguments: str) -> "subprocess.Popen[str]":
     """A command line that waits for its orders."""
     return subprocess.Popen(
