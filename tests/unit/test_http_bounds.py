@@ -185,14 +185,15 @@ def test_what_comes_drop_by_drop_is_not_waited_for_either(bound: str, begun: byt
             async with served() as port:
                 reader, writer = await asyncio.open_connection(*port)
                 writer.write(begun)
-                answering = asyncio.create_task(answer(reader))
+                # What comes after the end resets the connection, and may take the answer with it.
+                ending = asyncio.create_task(bytes_until_the_end(reader))
                 for _ in range(100):
                     writer.write(b"x")
-                    await asyncio.wait([answering], timeout=0.05)
-                    if answering.done():
+                    await asyncio.wait([ending], timeout=0.05)
+                    if ending.done():
                         break
-                assert answering.done()
-                assert (await answering)[0] in {0, 408}
+                assert ending.done()
+                await ending
                 writer.close()
 
     run()
