@@ -133,7 +133,7 @@ class Commits:
         self.counts.use_cases += 1
 
     def at_last(self, act: Callable[[], None]) -> None:
-        """Does something in memory once nothing can be added to the present group any more."""
+        """Does something in memory once what is done here cannot be taken back on its own."""
         self._last.append(act)
 
     def then(self, act: Callable[[], None]) -> None:
