@@ -1,5 +1,6 @@
 """What a client is told where no TLS connection comes about."""
 
+import asyncio
 import contextlib
 import re
 import socket
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from scripts.local_stack import LocalStack
+from services.dashboard.errors import SchedulerAwayError
+from services.dashboard.scheduler_api import connected
 from tests.e2e.certificates import Certificates, made
 from tests.e2e.conftest import CommandLine, StackMaker
 
@@ -31,6 +34,14 @@ def tls(tmp_path_factory: pytest.TempPathFactory, new_stack: StackMaker) -> Iter
     with new_stack(workers=0, **variables) as stack:
         environment = stack.environment | {"ENDPOINT_CA": str(files.ca)}
         yield TlsStack(stack=stack, files=files, client=CommandLine(environment))
+
+
+async def told_by_a_dashboard(endpoint: str) -> str:
+    """Why a dashboard in front of this address cannot reach it."""
+    async with connected(endpoint) as api:
+        with pytest.raises(SchedulerAwayError) as away:
+            await api.call("default", "/workers")
+    return str(away.value)
 
 
 # A name may stand for two addresses: one refuses the connection, and it is all that gRPC tells.
@@ -89,3 +100,15 @@ def test_what_grpc_says_by_itself_is_in_no_log(tls: TlsStack) -> None:
                 pass
     log = Path(tls.stack.environment["SCHEDULER_DATA_DIR"]).parent / "scheduler.log"
     assert not re.search(r"^[IWE]\d{4} ", log.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_a_dashboard_with_the_wrong_scheme_tells_the_right_one(
+    tls: TlsStack, new_stack: StackMaker, *, is_secure: bool
+) -> None:
+    with new_stack(workers=0) as plain:
+        stack, right, wrong = (
+            (tls.stack, "https", "http") if is_secure else (plain, "http", "https")
+        )
+        told = asyncio.run(told_by_a_dashboard(f"{wrong}://localhost:{stack.http_port}"))
+    assert f"SCHEDULER_HTTP_ENDPOINT must begin with {right}://" in told
