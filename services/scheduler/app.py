@@ -128,7 +128,8 @@ class _Scheduler:
         collectors = _collectors(hubs, directory, self._now)
         service = TaskHubService(hubs, gate)
         intake = Intake(settings.bounds, SPARED)
-        server = GrpcServer(service.take, server_options(settings.bounds), intake, service.refused)
+        options = server_options(settings.bounds)
+        server = GrpcServer(service.take, options, intake, service.refused, service.meets)
         grpc_port = _listen(server, settings, tls)
         server.start()
         # A name that it was told to listen on is one that it is called by.
@@ -136,7 +137,7 @@ class _Scheduler:
         web = application(hubs, service.calls, gate, names, lambda: (intake.calls, intake.held))
         http.start(web, None if tls is None else tls.context)
         upkeep = [self._loop.create_task(self._purge_finished(hubs))]
-        upkeep += [self._loop.create_task(service.recheck())]
+        upkeep += [self._loop.create_task(service.open_calls.recheck())]
         upkeep += [self._loop.create_task(one.run()) for one in collectors]
         _announce(settings, hubs, grpc_port, http.port)
         await self._stop.wait()

@@ -1,8 +1,8 @@
 """How much of everything the scheduler takes at once. Past a bound a call is refused.
 
 What is refused has changed nothing, and its error names the bound and the setting that moves it:
-`calls_max` is `SCHEDULER_CALLS_MAX`. Each bounds one thing: where several are full at once, by
-thousands of workers that do not read or requests that are half sent, memory goes beyond a gibibyte.
+`calls_max` is `SCHEDULER_CALLS_MAX`. Each bounds one thing: where several are full at once, as by
+thousands of workers that do not read, memory goes beyond a gibibyte.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ class Bounds:
     # Half of them: a client without measure must leave room for the others.
     connection_calls_max: int = 10_000
     # What calls have brought, metadata too, and replies that are not read yet: two of the largest
-    # messages.
+    # messages. Of requests that are on their way nobody knows how much there is: `edge/turns.py`
+    # has as many read at once as are 512 MiB together, if each is one of the largest.
     call_bytes_max: int = 128 * _MIB
     # Some 40 KB each, and a file: far more workers and clients than one machine serves.
     connections_max: int = 2_000
-    # Answers of orchestrators are the largest: a wide fan-out whose inputs have some KB each.
+    # Answers of orchestrators are the largest: a wide fan-out whose inputs have some KB each. Eight
+    # are read at once; of larger ones fewer, two at least.
     message_bytes_max: int = 64 * _MIB
     # Per task hub. Every work item is offered to all of them.
     workers_max: int = 1_000

@@ -99,6 +99,15 @@ class OverloadError(CallError):
         super().__init__(f"{what}: the bound is {limit:,} ({setting_of(bound)})")
 
 
+class LateRequestError(CallError):
+    """The request of a call did not come in time; nothing of it is kept."""
+
+    def __init__(self, seconds: float, *, others: bool = False) -> None:
+        """`others` is whether they wait for the place that it has."""
+        why = ", and others wait to send theirs" if others else ""
+        super().__init__(f"The request was not there after {seconds:.0f} s{why}")
+
+
 class StoppingError(CallError):
     """The scheduler is stopping; another one may serve soon."""
 

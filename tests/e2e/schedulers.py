@@ -93,6 +93,14 @@ def metric(stack: LocalStack, name: str, **labels: str) -> float:
     )
 
 
+def rss_mib(stack: LocalStack) -> int:
+    """The memory that the scheduler has now, in MiB."""
+    status = f"/proc/{stack.process('scheduler').pid}/status"
+    with open(status) as file:  # noqa: PTH123 - a file of the kernel's, read many times
+        [line] = [line for line in file if line.startswith("VmRSS:")]
+    return int(line.split()[1]) // 1024
+
+
 def wait_for_metric(stack: LocalStack, least: float, name: str, **labels: str) -> None:
     """Waits until a metric has reached a value."""
     wait_until(lambda: metric(stack, name, **labels) >= least)

@@ -23,7 +23,7 @@ from tests.conformance.hub import Hub
 from tests.conformance.raw_worker import RawWorker
 from tests.e2e.conftest import StackMaker
 from tests.e2e.processes import wait_until
-from tests.e2e.schedulers import ask, hub_of, metric
+from tests.e2e.schedulers import ask, hub_of, metric, rss_mib
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -272,10 +272,3 @@ def post(stack: LocalStack, path: str, document: Any) -> tuple[int, dict[str, st
     finally:
         connection.close()
     return response.status, error
-
-
-def rss_mib(stack: LocalStack) -> int:
-    status = f"/proc/{stack.process('scheduler').pid}/status"
-    with open(status) as file:  # noqa: PTH123 - a file of the kernel's, read many times
-        [line] = [line for line in file if line.startswith("VmRSS:")]
-    return int(line.split()[1]) // KIB

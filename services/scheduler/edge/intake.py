@@ -6,19 +6,21 @@ these there may be twice as many; of a connection, that is as many as a worker h
 
 import threading
 import time
-from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from services.scheduler.bounds import DEFAULTS, Bounds
-from services.scheduler.errors import OverloadError
+from services.scheduler.edge.turns import NEW, Connection, Turns, places_of
+from services.scheduler.errors import LateRequestError, OverloadError
 
 if TYPE_CHECKING:
     from services.scheduler.edge.server import ServerCall
 
 # A request that is not whole after this time never will be.
 REQUEST_SECONDS: Final = 30.0
+# Nor does it keep its place any longer than this while a connection waits that has none.
+GRACE_SECONDS: Final = 5.0
 # Nor will a reply be read that has not been after this.
 READING_SECONDS: Final = 30.0
 # Smaller ones are not looked after: as many as there may be calls are little.
@@ -26,32 +28,19 @@ _SMALL_REPLY_BYTES: Final = 1024
 # Of the bytes, one connection may have three of four: the largest message, and others beside it.
 _OWN_PARTS, _PARTS = 3, 4
 _FOR_ANSWERS: Final = 2
-# Requests of one connection that are read at once: gRPC holds all of each, and nobody counts that.
-# Of the others it holds what comes without being asked for (`app.py`).
-RECEIVING_MAX: Final = 64
-
-
-@dataclass(slots=True)
-class _Connection:
-    """The calls of one client that are not closed."""
-
-    calls: int = 0
-    size: int = 0
-    receiving: int = 0
-    # Those that do not read their requests yet, the oldest first; made for the first one.
-    waiting: "deque[ServerCall] | None" = None
 
 
 @dataclass(slots=True)
 class Share:
     """What one call counts for."""
 
-    connection: _Connection
+    connection: Connection
     # How many times the bounds are allowed to it.
     times: int
-    # Whether it reads its request at once; otherwise `ServerCall.begin` is called when it may.
-    begins: bool
+    # When its request was asked for, and then when gRPC began to read it.
+    since: float
     size: int = 0
+    is_reading: bool = False
     has_ended: bool = False
 
 
@@ -64,11 +53,18 @@ class Intake:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _calls: int = 0
     _bytes: int = 0
-    _connections: dict[bytes, _Connection] = field(default_factory=dict)
-    # Whose request is not there yet, and since when: the oldest first.
-    _arriving: dict["ServerCall", float] = field(default_factory=dict)
-    # The same of those whose reply has not left.
+    _connections: dict[bytes, Connection] = field(default_factory=dict)
+    # Whose request was asked for and is not there yet: the oldest first.
+    _arriving: dict["ServerCall", Share] = field(default_factory=dict)
+    # Whose reply has not left yet, and since when: the oldest first.
     _leaving: dict["ServerCall", float] = field(default_factory=dict)
+    _turns: Turns = field(init=False)
+    # Where all hold no more than one connection may, none of the bounds on bytes is met.
+    _bytes_of_one: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(places_of(self.bounds.message_bytes_max))
+        self._bytes_of_one = self.bounds.call_bytes_max * _OWN_PARTS // _PARTS
 
     @property
     def calls(self) -> int:
@@ -85,32 +81,55 @@ class Intake:
         """Those that are remembered."""
         return len(self._connections)
 
-    def admit(self, call: "ServerCall", connection: bytes, size: int = 0) -> Share:
+    @property
+    def reading(self) -> int:
+        """Requests that are being read: what there is of them is held by gRPC, beside `held`."""
+        return self._turns.taken
+
+    def admit(
+        self, call: "ServerCall", connection: bytes, size: int = 0, *, asks: bool = True
+    ) -> Share:
         """One more call, whose request is still to come; raises `OverloadError`.
 
-        `size` is that of its metadata, in bytes.
+        `size` is that of its metadata, in bytes. Without `asks` its request is not read before
+        `ask`; with it, it is read at once if `is_reading`, and otherwise as there.
         """
         times = _FOR_ANSWERS if call.method in self.spared else 1
         with self._lock:
             own = self._connections.get(connection)
             if own is None:
-                own = self._connections[connection] = _Connection()
-            self._check(own, times)
+                own = self._connections[connection] = Connection()
+            bounds = self.bounds
+            if (
+                own.calls >= bounds.connection_calls_max
+                or self._calls >= bounds.calls_max
+                or self._bytes >= self._bytes_of_one
+            ):
+                self._check(own, times)
             self._calls += 1
             own.calls += 1
-            self._arriving[call] = time.monotonic()
-            begins = own.receiving < RECEIVING_MAX
-            if begins:
-                own.receiving += 1
-            else:
-                if own.waiting is None:
-                    own.waiting = deque()
-                own.waiting.append(call)
-            share = Share(own, times, begins)
-            self._hold(share, size)
+            self._bytes += size
+            own.size += size
+            share = Share(own, times, time.monotonic(), size)
+            if asks:
+                self._arriving[call] = share
+                if self._turns.take(own):
+                    share.is_reading = True
+                else:
+                    self._turns.wait(own, call)
         return share
 
-    def _check(self, own: _Connection, times: int) -> None:
+    def ask(self, call: "ServerCall", share: Share) -> bool:
+        """Whether the request is read at once; else `ServerCall.begin` is called in its turn."""
+        with self._lock:
+            share.since = time.monotonic()
+            self._arriving[call] = share
+            share.is_reading = self._turns.take(share.connection)
+            if not share.is_reading:
+                self._turns.wait(share.connection, call)
+        return share.is_reading
+
+    def _check(self, own: Connection, times: int) -> None:
         bounds = self.bounds
         if own.calls >= bounds.connection_calls_max * times:
             raise OverloadError(
@@ -132,27 +151,43 @@ class Intake:
             text = "The calls of this connection hold too many bytes, more than three of four"
             raise OverloadError(text, "call_bytes_max", bound)
 
-    def arrived(self, call: "ServerCall", share: Share, size: int) -> bool:
-        """Its request of so many bytes is there, or never will be: another one may begin.
+    def arrived(self, call: "ServerCall", share: Share, size: int | None) -> bool:
+        """Its request of so many bytes is there, or (None) never will be: another one may begin.
 
         Tells whether the call has not been given up meanwhile; raises `OverloadError`.
         """
-        own = share.connection
+        own, turns = share.connection, self._turns
         following = None
         with self._lock:
             is_wanted = self._arriving.pop(call, None) is not None
-            if own.waiting:
-                following = own.waiting.popleft()
-            else:
-                own.receiving -= 1
-            error = self._no_room(share, size) if is_wanted else None
-            if is_wanted and error is None:
-                self._hold(share, size)
+            turns.free(own)
+            if own.rank == NEW and is_wanted and size is not None:
+                turns.prove(own)
+            if turns.waiting:
+                following = self._following()
+            error = None
+            if is_wanted and size:
+                if self._bytes + size > self._bytes_of_one:
+                    error = self._no_room(share, size)
+                if error is None:
+                    self._hold(share, size)
         if following is not None:
-            following.begin()
+            for one in following:
+                one.begin()
         if error is not None:
             raise error
         return is_wanted
+
+    def _following(self) -> "list[ServerCall]":
+        """Those that have waited and are read now."""
+        following = []
+        while (call := self._turns.next()) is not None:
+            share = self._arriving.pop(call)
+            share.since, share.is_reading = time.monotonic(), True
+            # Again the youngest of them.
+            self._arriving[call] = share
+            following.append(call)
+        return following
 
     def _no_room(self, share: Share, size: int) -> OverloadError | None:
         """Why a call must not hold so many bytes more. One always may, whatever it has."""
@@ -171,22 +206,62 @@ class Intake:
         share.size += size
         share.connection.size += size
 
-    def late(self) -> "list[ServerCall]":
+    def look(self) -> "list[tuple[ServerCall, LateRequestError]]":
         """Calls whose request did not come in time: they are given up. To be called often."""
-        limit = time.monotonic() - REQUEST_SECONDS
+        now = time.monotonic()
         with self._lock:
-            late = []
-            for call, since in self._arriving.items():
-                if since > limit:
-                    break
-                late.append(call)
-            for call in late:
-                del self._arriving[call]
-            # Kept so long: a client that calls, and calls again, is the same one.
-            idle = [at for at, own in self._connections.items() if not own.calls + own.receiving]
-            for connection in idle:
-                del self._connections[connection]
+            given_up = [
+                *((call, LateRequestError(REQUEST_SECONDS)) for call in self._late(now)),
+                *((call, LateRequestError(GRACE_SECONDS, others=True)) for call in self._slow(now)),
+            ]
+            self._turns.look(self._connections.values())
+            for at in [at for at, own in self._connections.items() if self._turns.forgets(own)]:
+                del self._connections[at]
+            following = self._following()
+        for one in following:
+            one.begin()
+        return given_up
+
+    def _late(self, now: float) -> "list[ServerCall]":
+        late = []
+        for call, share in self._arriving.items():
+            if share.since > now - REQUEST_SECONDS:
+                break
+            late.append(call)
+        for call in late:
+            self._give_up(call)
         return late
+
+    def _slow(self, now: float) -> "list[ServerCall]":
+        """One for each connection that waits for the place of another, as far as there are any."""
+        slow = []
+        for call, share in self._arriving.items():
+            if share.since > now - GRACE_SECONDS:
+                break
+            if share.is_reading:
+                slow.append((call, share))
+        # Of the connections that are least trusted first, answers last, and then the oldest.
+        slow.sort(key=lambda each: (-each[1].connection.rank, each[1].times))
+        given_up = []
+        for waiting in self._turns.in_line() if slow else ():
+            for at, (call, share) in enumerate(slow):
+                if self._turns.may_follow(waiting, share.connection):
+                    given_up.append(call)
+                    del slow[at]
+                    break
+            if not slow:
+                break
+        for call in given_up:
+            self._give_up(call)
+        return given_up
+
+    def _give_up(self, call: "ServerCall") -> None:
+        share = self._arriving.pop(call)
+        if share.is_reading:
+            # It has its place until gRPC has let go of what it has read.
+            self._turns.doubt(share.connection)
+        else:
+            self._turns.leave(share.connection, call)
 
     def check_reply(self, share: Share, size: int) -> None:
         """Raises `OverloadError` where a reply of so many bytes must not be sent."""

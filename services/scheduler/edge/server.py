@@ -16,10 +16,10 @@ from typing import Any, Final
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # private, and so without types
 
-from services.scheduler.edge.intake import READING_SECONDS, REQUEST_SECONDS, Intake, Share
+from services.scheduler.edge.intake import READING_SECONDS, Intake, Share
 from services.scheduler.edge.post import Post
 from services.scheduler.edge.stream import NO_FLAGS, Stream, begin, nothing
-from services.scheduler.errors import OverloadError
+from services.scheduler.errors import CallError, OverloadError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _DETAILS_BYTES_MAX: Final = 4 * 1024
 _AS_IT_IS: Final = frozenset(range(0x20, 0x7F)) - {ord("%")}
 _BUSY: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
 # How often calls whose request does not come are looked for.
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
 
 Metadata = Sequence[tuple[str, str | bytes]]
 Option = tuple[str, int]
@@ -74,25 +74,38 @@ class ServerCall:
         """The client's address."""
         return self._connection.decode(errors="replace")
 
-    def receive(
+    def enter(
         self,
         take: Callable[["ServerCall"], None],
         refuse: Callable[["ServerCall", OverloadError], object],
+        *,
+        asks: bool,
     ) -> None:
-        """Has the loop take it with its request, once it is its connection's turn.
+        """Counts it until it is closed, and has the loop take it, in its connection's turn.
 
-        It counts from now on, until it is closed. `refuse` is given what there is no room for.
+        That is with its request if it `asks` for it, and otherwise before anything of it is read.
+        `refuse` is given what there is no room for.
         """
         self._take, self._refuse_unread = take, refuse
         # Only of a call that has not ended: gRPC crashes otherwise.
         self._connection: bytes = self._call.peer()
         try:
             size = sum([len(value) for _, value in self.metadata])
-            share = self._share = self._intake.admit(self, self._connection, size)
+            share = self._share = self._intake.admit(self, self._connection, size, asks=asks)
         except OverloadError as error:
             refuse(self, error)
             return
-        if share.begins:
+        if share.is_reading:
+            self.begin()
+        elif not asks:
+            self._post.in_turn(self._connection, take, self, size)
+
+    def read(self, take: Callable[["ServerCall"], None]) -> None:
+        """Has the loop take it again, with its request, if it has entered without."""
+        if self._share is None:
+            raise RuntimeError("a call is to be read that was not let in")
+        self._take = take
+        if self._intake.ask(self, self._share):
             self.begin()
 
     def begin(self) -> None:
@@ -103,7 +116,7 @@ class ServerCall:
     def _received(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
         """On the poller's thread: the request is there, or never will be."""
         message = event.batch_operations[0].message()
-        size = 0 if message is None else len(message)
+        size = None if message is None else len(message)
         share = self._share
         if share is None:
             raise RuntimeError("the request of a call that was not let in")
@@ -112,7 +125,7 @@ class ServerCall:
         except OverloadError as error:
             self._refuse_unread(self, error)
             return
-        if message is None:
+        if size is None:
             # It was cancelled, was too large (gRPC has told the client), or there was none.
             self.refuse(grpc.StatusCode.INTERNAL, "The call has no request")
         elif is_wanted:
@@ -148,7 +161,10 @@ class ServerCall:
             )
 
     def give_up(self, details: str) -> None:
-        """Cancels a call of which what was sent is not read. Only while it is not closed."""
+        """Ends a call whose client neither sends nor reads. Only while it is not closed.
+
+        What gRPC holds of it is let go at once, whether or not the client is told.
+        """
         self._call.cancel(_BUSY.value[0], details)
 
     def refuse(self, code: grpc.StatusCode, details: str) -> None:
@@ -223,8 +239,9 @@ class GrpcServer:
     """Takes calls and hands each, with its request, to `take` on the loop's thread.
 
     `options` are gRPC's channel arguments. Calls that `intake` has no room for are refused and
-    never taken; `refused` is told of their method and why. Begin with `listen` and `start`, end
-    with `stop`.
+    never taken; `refused` is told of their method and why. With `meet` a call goes there first,
+    without its request, which is not read before `ServerCall.read`. Begin with `listen` and
+    `start`, end with `stop`.
     """
 
     def __init__(
@@ -232,9 +249,11 @@ class GrpcServer:
         take: Callable[[ServerCall], None],
         options: Sequence[Option],
         intake: Intake,
-        refused: Callable[[str, OverloadError], object],
+        refused: Callable[[str, CallError], object],
+        meet: Callable[[ServerCall], None] | None = None,
     ) -> None:
-        self._take = take
+        self._first = take if meet is None else meet
+        self._asks = meet is None
         self._intake = intake
         self._refused = refused
         self._looking: asyncio.TimerHandle | None = None
@@ -281,12 +300,16 @@ class GrpcServer:
 
         So are replies that nobody reads.
         """
-        for call in self._intake.late():
-            call.refuse(_BUSY, f"The request was not there after {REQUEST_SECONDS:.0f} s")
         # None of them is closed meanwhile.
         with self._handling:
+            given_up = self._intake.look()
+            for call, error in given_up:
+                call.give_up(str(error))
             for call in self._intake.unread():
                 call.give_up(f"The reply was not read after {READING_SECONDS:.0f} s")
+        for call, error in given_up:
+            call.refuse(_BUSY, str(error))
+            self._refused(call.method, error)
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     async def stop(self, grace: float) -> None:
@@ -332,7 +355,7 @@ class GrpcServer:
             return  # it stops
         self._request_call()
         call = ServerCall(event, self._post, self._intake)
-        call.receive(self._take, self._refuse)
+        call.enter(self._first, self._refuse, asks=self._asks)
 
     def _refuse(self, call: ServerCall, error: OverloadError) -> None:
         call.refuse(_BUSY, str(error))

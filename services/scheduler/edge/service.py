@@ -7,7 +7,7 @@ else that is wrong, and so that work items go out as the bytes that they are.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from services.scheduler.dispatch.streams import Terms, WorkerStream
 from services.scheduler.edge.access import ACCESS, MAKES_HUB
 from services.scheduler.edge.faults import code_of
 from services.scheduler.edge.histories import Histories
+from services.scheduler.edge.metadata import all_metadata_of, metadata_of, task_hub_of
 from services.scheduler.edge.methods import (
     CHECKS,
     TOKEN_FIELDS,
@@ -30,6 +31,7 @@ from services.scheduler.edge.methods import (
     Call,
     UseCase,
 )
+from services.scheduler.edge.open_calls import OpenCalls
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.engine.protos import pb
@@ -54,11 +56,8 @@ PING_SECONDS: Final = 30.0
 _TELL_SECONDS: Final = 10.0
 _PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
-# A call that goes on for longer than this is asked again whether it may.
-RECHECK_SECONDS: Final = 1.0
-_RECHECKED_AT_ONCE: Final = 200
-
 _Take = Callable[[ServerCall, Identity], None]
+_UNKNOWN: Final[tuple[str, _Take | None]] = ("unknown", None)
 _Serve = Callable[[ServerCall, Identity], Coroutine[Any, Any, None]]
 # What workers answer: `edge/intake.py` says why it is spared.
 SPARED: Final = frozenset(
@@ -72,13 +71,12 @@ class TaskHubService:
     def __init__(self, hubs: TaskHubs, gate: Gate) -> None:
         self._hubs = hubs
         self._gate = gate
-        # What goes on, with the call that it ends with and the headers that let it in.
-        self._tasks: dict[asyncio.Task[None], tuple[str, ServerCall, tuple[str, ...]]] = {}
+        # Where all are let in, nothing is looked at: every call comes through here.
+        self._is_open = gate.is_open
+        self.open_calls = OpenCalls(gate, self._refuse)
         # Calls that wait for the key of their token.
         self._arriving: set[asyncio.Task[None]] = set()
         self.calls: Counter[tuple[str, str]] = Counter()
-        # How often all that goes on was asked again.
-        self.sweeps = 0
         self._tells_again_at = 0.0
         self._strangers = Strangers()
         self._histories = Histories(hubs)
@@ -92,96 +90,84 @@ class TaskHubService:
             methods[name] = partial(self._perform, name, request, use_case)
         for name, (request, answer) in WAITING.items():
             methods[name] = partial(self._begin, name, partial(self._answer, name, request, answer))
-        self._methods: Mapping[str, tuple[str, _Take]] = {
+        self._methods: Mapping[str, tuple[str, _Take | None]] = {
             f"/{SERVICE}/{name}": (name, take) for name, take in methods.items()
         }
 
-    def refused(self, method: str, error: OverloadError) -> None:
-        """The server has refused a call before it was taken."""
+    def refused(self, method: str, error: CallError) -> None:
+        """The server has refused a call for want of room before it was taken."""
         if method not in self._methods:
             return
         self.calls[method.rpartition("/")[2], grpc.StatusCode.RESOURCE_EXHAUSTED.name] += 1
         self._tell(error)
 
-    def _tell(self, error: OverloadError) -> None:
+    def _tell(self, error: CallError) -> None:
         now = asyncio.get_running_loop().time()
         # Whoever is refused comes again at once: a line for each would fill the disk.
         if now >= self._tells_again_at:
             self._tells_again_at = now + _TELL_SECONDS
             log.warning("calls are refused: %s", error)
 
+    @property
+    def meets(self) -> Callable[[ServerCall], None] | None:
+        """What calls are handed to before their request is read; None where all are let in."""
+        return None if self._is_open else self._meet
+
     def take(self, call: ServerCall) -> None:
-        """Takes up one call, of any method."""
-        try:
-            self._admit(call)
-        except KeysWantedError:
-            task = asyncio.get_running_loop().create_task(self._admit_later(call))
-            self._arriving.add(task)
-            task.add_done_callback(self._arriving.discard)
-
-    async def recheck(self) -> None:
-        """Ends calls that are open, streams before all, once their token is no longer good.
-
-        Runs until it is cancelled. While nobody can tell, they go on; calls that come are refused.
-        """
-        while not self._gate.is_open:
-            await asyncio.sleep(RECHECK_SECONDS)
-            # Many calls have one token: it is looked at once.
-            found: dict[tuple[str, ...], Identity | CallError] = {}
-            for number, (task, (name, call, headers)) in enumerate(list(self._tasks.items())):
-                if number % _RECHECKED_AT_ONCE == 0:
-                    # There may be thousands, and everybody waits for them.
-                    await asyncio.sleep(0)
-                if headers not in found:
-                    found[headers] = await self._now(headers)
-                error = _objection(found[headers], name, call)
-                if error is not None and not task.done():
-                    self._refuse(name, error, call)
-                    task.cancel()
-            self.sweeps += 1
-
-    async def _now(self, headers: Sequence[str]) -> Identity | CallError:
-        try:
-            return await self._gate.admit(headers)
-        except CallError as error:
-            return error
+        """Takes up one call, of any method, with its request. Only where all are let in."""
+        if not self._is_open:
+            raise RuntimeError("a call was taken whose caller was not asked for")
+        name, take = self._methods.get(call.method, _UNKNOWN)
+        if take is None:
+            self._refuse_unknown(name, call)
+        else:
+            take(call, ANYONE)
 
     # Who calls
 
-    def _admit(self, call: ServerCall) -> None:
-        """Before anything of the request is decoded; raises `KeysWantedError`."""
-        name, take = self._methods.get(call.method, ("unknown", None))
+    def _meet(self, call: ServerCall) -> None:
+        """Has the request of a call read once it is known that its caller may make it."""
+        try:
+            self._let_in(call)
+        except KeysWantedError:
+            task = asyncio.get_running_loop().create_task(self._let_in_later(call))
+            self._arriving.add(task)
+            task.add_done_callback(self._arriving.discard)
+
+    def _let_in(self, call: ServerCall) -> None:
+        """Refuses a call, or has it read and taken; raises `KeysWantedError`."""
+        name, take = self._methods.get(call.method, _UNKNOWN)
         identity = ANYONE
         try:
-            # Where all are let in, nothing is looked at: every call comes through here.
-            is_open = self._gate.is_open
-            if not is_open:
-                identity = self._gate.identify(_all_metadata_of(call, HEADER))
+            identity = self._gate.identify(all_metadata_of(call, HEADER))
             if take is None:
-                self.calls["unknown", grpc.StatusCode.UNIMPLEMENTED.name] += 1
-                call.refuse(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+                self._refuse_unknown(name, call)
                 return
-            if not is_open:
-                identity.check(_task_hub_of(call), ACCESS[name])
+            identity.check(task_hub_of(call), ACCESS[name])
         except KeysWantedError:
             raise
         except CallError as error:
             self._refuse(name, error, call, identity)
         else:
-            take(call, identity)
+            call.read(partial(_take_of, take, identity))
 
-    async def _admit_later(self, call: ServerCall) -> None:
+    async def _let_in_later(self, call: ServerCall) -> None:
         await self._gate.renewed()
         try:
-            self._admit(call)
+            self._let_in(call)
         except KeysWantedError:
             # Still on their way: whose token it is cannot be told.
-            name, _ = self._methods.get(call.method, ("unknown", None))
+            name, _ = self._methods.get(call.method, _UNKNOWN)
             self._refuse(name, AuthenticationAwayError(), call)
+
+    def _refuse_unknown(self, name: str, call: ServerCall) -> None:
+        code = grpc.StatusCode.UNIMPLEMENTED
+        self.calls[name, code.name] += 1
+        call.refuse(code, "Method not found!")
 
     def _hub_of(self, name: str, call: ServerCall, identity: Identity, request: Message) -> OpenHub:
         """The hub of a call, a dynamic one only for what it could take."""
-        task_hub = _task_hub_of(call)
+        task_hub = task_hub_of(call)
         if not _may_make_hub(name, identity):
             return self._hubs.existing(task_hub)
         if name in CHECKS and not self._hubs.is_open(task_hub):
@@ -241,9 +227,7 @@ class TaskHubService:
                 self._refuse_unexpected(name, call)
 
         task = asyncio.get_running_loop().create_task(run())
-        headers = () if self._gate.is_open else tuple(_all_metadata_of(call, HEADER))
-        self._tasks[task] = (name, call, headers)
-        task.add_done_callback(self._tasks.pop)
+        self.open_calls.add(name, call, task)
         call.when_cancelled(task.cancel)
 
     async def _answer(
@@ -257,7 +241,7 @@ class TaskHubService:
         try:
             asked = Call(
                 hubs=self._hubs,
-                task_hub=_task_hub_of(call),
+                task_hub=task_hub_of(call),
                 request=self._decoded(name, request_type, call),
                 may_make_hub=_may_make_hub(name, identity),
             )
@@ -275,8 +259,8 @@ class TaskHubService:
         if self._hubs.stopping:
             raise StoppingError
         # What cannot be served makes no hub; what there is not is told of first.
-        self._hubs.check_findable(_task_hub_of(call))
-        terms = Terms.of(request, _metadata_of(call, "workerid"))
+        self._hubs.check_findable(task_hub_of(call))
+        terms = Terms.of(request, metadata_of(call, "workerid"))
         desk = self._hub_of("GetWorkItems", call, identity, request).desk
         desk.check_room()
         # A worker takes its stream for open only then.
@@ -315,14 +299,14 @@ class TaskHubService:
             field = TOKEN_FIELDS.get(name)
             token = None if field is None else text_field(call.message, field)
             if token:
-                hub = self._hubs.existing(_task_hub_of(call))
+                hub = self._hubs.existing(task_hub_of(call))
                 hub.desk.unreadable(token, f"The answer cannot be read: {error}")
             raise BadRequestError(f"The {name} request cannot be read: {error}") from error
 
     async def _refuse_settled(
         self, name: str, error: CallError, call: ServerCall, identity: Identity
     ) -> None:
-        await self._hubs.settle(_task_hub_of(call), error)
+        await self._hubs.settle(task_hub_of(call), error)
         self._refuse(name, error, call, identity)
 
     def _refuse(self, name: str, error: CallError, call: ServerCall, by: Identity = ANYONE) -> None:
@@ -342,42 +326,16 @@ class TaskHubService:
         call.refuse(code, f"{name} failed unexpectedly: the scheduler's log says why")
 
 
+def _take_of(take: _Take, identity: Identity, call: ServerCall) -> None:
+    take(call, identity)
+
+
 async def _ping(stream: WorkerStream) -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
         stream.send(_PING)
 
 
-def _objection(found: Identity | CallError, name: str, call: ServerCall) -> CallError | None:
-    """Why an open call must end; None while it may go on, or nobody can tell."""
-    if isinstance(found, CallError):
-        return None if isinstance(found, AuthenticationAwayError) else found
-    try:
-        found.check(_task_hub_of(call), ACCESS[name])
-    except CallError as error:
-        return error
-    return None
-
-
 def _may_make_hub(name: str, identity: Identity) -> bool:
     """To make a dynamic task hub is to change something, and no reader does."""
     return identity.may_change and name in MAKES_HUB
-
-
-def _task_hub_of(call: ServerCall) -> str:
-    return _metadata_of(call, "taskhub")
-
-
-def _metadata_of(call: ServerCall, name: str) -> str:
-    for key, value in call.metadata:
-        if key == name:
-            return value if isinstance(value, str) else value.decode(errors="replace")
-    return ""
-
-
-def _all_metadata_of(call: ServerCall, name: str) -> list[str]:
-    return [
-        value if isinstance(value, str) else value.decode(errors="replace")
-        for key, value in call.metadata
-        if key == name
-    ]

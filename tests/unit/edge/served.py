@@ -8,12 +8,13 @@ from typing import Any
 
 import grpc
 
+from services.scheduler.app import SERVER_OPTIONS
 from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import GrpcServer, ServerCall
-from services.scheduler.errors import OverloadError
+from services.scheduler.errors import CallError
 
-OPTIONS = (("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 100_000))
+OPTIONS = (*SERVER_OPTIONS, ("grpc.max_receive_message_length", 100_000))
 SECONDS = 30.0
 
 
@@ -67,7 +68,7 @@ def drained(call: Iterator[bytes]) -> list[bytes]:
     return found
 
 
-def quiet(_method: str, _error: OverloadError) -> None:
+def quiet(_method: str, _error: CallError) -> None:
     """A refusal that nobody is told of but the caller."""
 
 
@@ -77,16 +78,17 @@ async def served(
     bounds: Bounds = DEFAULTS,
     spared: Collection[str] = (),
     intake: Intake | None = None,
+    meet: Callable[[ServerCall], None] | None = None,
 ) -> AsyncIterator[Served]:
     """A server for the time of a test, stopped at its end; each of its calls has been let go."""
     intake = intake or Intake(bounds, spared)
     test: Served | None = None
 
-    def refused(_method: str, _error: OverloadError) -> None:
+    def refused(_method: str, _error: CallError) -> None:
         if test is not None:
             test.refused += 1
 
-    server = GrpcServer(take, OPTIONS, intake, refused)
+    server = GrpcServer(take, OPTIONS, intake, refused, meet)
     port = server.listen("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -15,7 +15,7 @@ from services.scheduler.auth.identity import Access
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyAddress
 from services.scheduler.auth.rules import JwtRules
-from services.scheduler.edge import service as service_module
+from services.scheduler.edge import open_calls
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.methods import USE_CASES, WAITING
 from services.scheduler.edge.service import SERVICE, TaskHubService
@@ -102,7 +102,7 @@ async def scheduler(
         on_failure=failures.append,
     )
     service = TaskHubService(hubs, gate or gate_of_file(folder))
-    async with served(service.take) as wire:
+    async with served(service.take, meet=service.meets) as wire:
         yield Scheduler(wire, hubs, service)
     hubs.close()
     assert failures == []
@@ -280,7 +280,7 @@ async def test_a_refused_call_makes_no_dynamic_hub(tmp_path: Path) -> None:
 async def test_calls_that_are_open_end_when_their_token_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "RECHECK_SECONDS", 0.01)
+    monkeypatch.setattr(open_calls, "RECHECK_SECONDS", 0.01)
     async with scheduler(tmp_path) as test:
         start = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
         assert (await test.call("StartInstance", CONTRIBUTOR, message=start))[0].name == "OK"
@@ -295,13 +295,12 @@ async def test_calls_that_are_open_end_when_their_token_is_taken_back(
         item = await asyncio.to_thread(next, ends[0])
         assert pb.WorkItem.FromString(item).HasField("orchestratorRequest")
         await until(lambda: len(hub.waiters) == 2)
-        recheck = asyncio.create_task(test.service.recheck())
         # What cannot be read is no reason to end what goes on.
         file = token_file(tmp_path, "what is this")
         assert (await test.call("Hello", EVERYWHERE))[0] is grpc.StatusCode.UNAVAILABLE
-        sweeps = test.service.sweeps
-        await until(lambda: test.service.sweeps > sweeps + 1)
-        assert not any(call.done() for call in ends)
+        await test.service.open_calls.ask_again()
+        assert {key for key in test.service.calls if key[1] != "OK"} == {("Hello", "UNAVAILABLE")}
+        recheck = asyncio.create_task(test.service.open_calls.recheck())
         token_file(tmp_path, f"everywhere contributor * {EVERYWHERE}\n")
         for call in ends:
             assert await asyncio.to_thread(call.code) is UNAUTHENTICATED
@@ -320,8 +319,7 @@ async def test_calls_that_are_open_end_when_their_token_is_taken_back(
 async def test_others_are_served_while_thousands_of_open_calls_are_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "RECHECK_SECONDS", 0.01)
-    monkeypatch.setattr(service_module, "_RECHECKED_AT_ONCE", 2)
+    monkeypatch.setattr(open_calls, "_RECHECKED_AT_ONCE", 2)
     async with scheduler(tmp_path) as test:
         start = pb.CreateInstanceRequest(instanceId="a", name="echo").SerializeToString()
         await test.call("StartInstance", CONTRIBUTOR, message=start)
@@ -329,10 +327,10 @@ async def test_others_are_served_while_thousands_of_open_calls_are_asked_again(
         calls = [test.open("WaitForInstanceCompletion", CONTRIBUTOR, wait) for _ in range(20)]
         [hub, _] = test.hubs.opened
         await until(lambda: len(hub.waiters) == len(calls))
-        recheck = asyncio.create_task(test.service.recheck())
-        sweeps = test.service.sweeps
-        await until(lambda: test.service.sweeps > sweeps)
+        await test.service.open_calls.ask_again()
+        assert len(hub.waiters) == len(calls)
         token_file(tmp_path, f"everywhere contributor * {EVERYWHERE}\n")
+        asking = asyncio.create_task(test.service.open_calls.ask_again())
         refused = "WaitForInstanceCompletion", "UNAUTHENTICATED"
         seen = set()
         while test.service.calls[refused] < len(calls):
@@ -342,7 +340,7 @@ async def test_others_are_served_while_thousands_of_open_calls_are_asked_again(
         assert len(seen) > len(calls) // 4
         for call in calls:
             assert await asyncio.to_thread(call.code) is UNAUTHENTICATED
-        recheck.cancel()
+        await asking
 
 
 @on_a_loop

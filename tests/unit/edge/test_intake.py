@@ -189,32 +189,6 @@ async def test_a_request_that_never_comes_is_given_up_and_never_taken() -> None:
         assert kept.calls.empty()
 
 
-def test_few_requests_of_a_connection_are_read_at_once_and_the_others_have_their_turn() -> None:
-    made = intake.Intake()
-    began: list[int] = []
-    calls: list[Any] = [Arriving(n, began) for n in range(70)]
-
-    def admitted(call: Any, connection: bytes) -> intake.Share:
-        share = made.admit(call, connection)
-        if share.begins:
-            call.begin()
-        return share
-
-    shares = [admitted(call, b"a") for call in calls]
-    assert began == list(range(64))
-    other: Any = Arriving(100, began)
-    admitted(other, b"b")
-    assert began[-1] == 100
-    assert made.arrived(calls[7], shares[7], 0)
-    assert began[-1] == 64
-    for call, share in zip(calls, shares, strict=True):
-        if call.number != 7:
-            made.arrived(call, share, 0)
-        made.end(call, share)
-    assert began[65:] == [64, 65, 66, 67, 68, 69]
-    assert made.calls == 1
-
-
 def test_a_reply_that_comes_after_the_end_of_its_call_holds_nothing() -> None:
     made = intake.Intake()
     call: Any = Arriving(0, [])
@@ -225,46 +199,6 @@ def test_a_reply_that_comes_after_the_end_of_its_call_holds_nothing() -> None:
     made.end(call, share)
     made.add_reply(call, share, 7)
     assert (made.calls, made.held) == (0, 0)
-
-
-def test_a_connection_is_known_while_it_calls_and_forgotten_after() -> None:
-    made = intake.Intake()
-    call: Any = Arriving(0, [])
-    share = made.admit(call, b"a")
-    made.late()
-    assert made.connections == 1
-    made.end(call, share)
-    # Its request is still on its way.
-    made.late()
-    assert made.connections == 1
-    made.arrived(call, share, 0)
-    made.late()
-    assert made.connections == 0
-
-
-@on_a_loop
-async def test_requests_that_wait_for_one_that_never_comes_are_given_up_with_it() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intake, "RECEIVING_MAX", 1)
-        patch.setattr(intake, "REQUEST_SECONDS", 0.2)
-        patch.setattr(server, "_LOOK_SECONDS", 0.05)
-        silent = threading.Event()
-
-        def nothing() -> Iterator[bytes]:
-            silent.wait(SECONDS)
-            yield b"too late"
-
-        kept = Kept()
-        async with served(kept) as test:
-            begin = test.channel.stream_unary("/test/call").future
-            calls = [begin(nothing(), timeout=SECONDS) for _ in range(5)]
-            for call in calls:
-                assert "The request was not there after" in refusal(
-                    await asyncio.to_thread(call.exception)
-                )
-            silent.set()
-            assert await test.unary(b"at once") == b"well"
-        assert kept.calls.empty()
 
 
 @on_a_loop
