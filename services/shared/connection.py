@@ -85,7 +85,7 @@ def read_connection(environment: Environment) -> Connection:
     ca = read_ca(environment)
     if ca is not None:
         # The SDK opens its channels itself, and says nothing of whom they trust.
-        environment.hand_on("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(ca.absolute()))
+        environment.tell_grpc("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", str(ca.absolute()))
     return Connection(
         endpoint=f"{parts.scheme}://{parts.netloc}",
         address=parts.netloc,

@@ -62,8 +62,11 @@ class Environment:
         if self._problems:
             raise SettingsError(tuple(self._problems))
 
-    def hand_on(self, name: str, value: str) -> None:
-        """Sets a variable that a library reads by itself from this process's environment."""
+    def tell_grpc(self, name: str, value: str) -> None:
+        """Sets a variable that the core of gRPC reads by itself, from the process's alone.
+
+        It counts for all of gRPC in this process, and for processes that are started from it.
+        """
         if self._values is os.environ:
             os.environ[name] = value
 
