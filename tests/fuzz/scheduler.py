@@ -125,6 +125,11 @@ class FuzzedScheduler:
         """The name of the task hub that was made last."""
         return self._hubs.opened[-1].name
 
+    @property
+    def file(self) -> Path:
+        """Where the task hub `HUB` is."""
+        return self._hub.file
+
     def execution_of(self, instance_id: str) -> str:
         """The execution that an instance of the task hub `HUB` is at, or ""."""
         return self._state.execution_of(self._hub, instance_id)

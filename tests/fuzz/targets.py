@@ -7,6 +7,7 @@ from typing import Final, Protocol, Self
 from tests.fuzz.backups import Backups
 from tests.fuzz.bearers import BearerTokens, TokenFiles
 from tests.fuzz.http_calls import HttpCalls
+from tests.fuzz.hub_files import HubFiles
 from tests.fuzz.rpc_calls import RpcCalls
 from tests.fuzz.scheduler import BOUNDED, GUARDED
 from tests.fuzz.texts import TEXTS_READ
@@ -40,6 +41,7 @@ TARGETS: Final[Mapping[str, tuple[int, Callable[[], Target]]]] = {
     "http-tokens": (6, lambda: HttpCalls(GUARDED)),
     "http-bounds": (4, lambda: HttpCalls(BOUNDED)),
     "backups": (2, Backups),
+    "hub-files": (1, HubFiles),
     "bearers": (5, BearerTokens),
     "token-files": (2, TokenFiles),
     **{name: (5, make) for name, make in TEXTS_READ.items()},

@@ -146,6 +146,8 @@ def open_writer(file: Path) -> sqlite3.Connection:
         connection = _connect(file)
     except (OSError, sqlite3.Error) as error:
         raise DataDirectoryError(f"cannot use {file}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise damaged(file) from error
     try:
         if is_new or _is_empty(connection):
             _create(connection)
@@ -186,10 +188,19 @@ def _connect(file: Path) -> sqlite3.Connection:
         cached_statements=256,
         timeout=_BUSY_MS / 1_000,
     )
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    teach(connection)
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        teach(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def damaged(file: Path) -> DataDirectoryError:
+    """For what SQLite says in words that cannot be read: it quotes what stands in the file."""
+    return DataDirectoryError(f"cannot use {file}: it is damaged")
 
 
 def check_header(file: Path) -> bool:

@@ -17,6 +17,8 @@ from services.scheduler.store.findings import Finding, Kind
 from services.scheduler.store.packing import plain
 from services.scheduler.store.statements import CHECKS
 
+# What becomes of bytes and numbers that are those of nothing.
+_UNREADABLE: Final = (ValueError, TypeError, zlib.error, DecodeError)
 _STATUSES: Final = frozenset(map(int, Status))
 
 
@@ -30,7 +32,10 @@ class HistoryCheck:
     def findings(self) -> Iterator[Finding | None]:
         """What is wrong, and None after each instance: there may be very many."""
         for row in self._connection.execute(CHECKS["instances"]):
-            yield from self._instance(*row)
+            try:
+                yield from self._instance(*row)
+            except _UNREADABLE as error:
+                yield self._found(Kind.HISTORY, str(row[1]), str(error))
             yield None
 
     def _instance(
@@ -42,11 +47,7 @@ class HistoryCheck:
             told = "ended" if completed_at is not None else "not ended"
             yield self._found(Kind.STATUS, instance_id, f"status {status}, {told}")
             return
-        try:
-            history = self._history(seq)
-        except (ValueError, zlib.error, DecodeError) as error:
-            yield self._found(Kind.HISTORY, instance_id, str(error))
-            return
+        history = self._history(seq)
         instance = fold_all(history)
         problem = _problem(instance, instance_id, execution_id, Status(status), history)
         if problem:

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from services.scheduler.errors import DataDirectoryError
-from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, check_header
+from services.scheduler.store.database import APPLICATION_ID, SCHEMA_VERSION, check_header, damaged
 from services.scheduler.store.packing import teach
 
 _BUSY_SECONDS: Final = 30.0
@@ -45,6 +45,8 @@ def snapshot(file: Path, *, alone: bool = False) -> Iterator[sqlite3.Connection]
         connection.execute("BEGIN")
         try:
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except UnicodeDecodeError as error:
+            raise damaged(file) from error
         except sqlite3.OperationalError as error:
             # SQLite has to make a note beside the file of what is in its log.
             if is_frozen and _has_log(file) and not Path(f"{file}-shm").exists():
@@ -71,7 +73,7 @@ def _as_it_was(file: Path) -> Iterator[None]:
         if had_none and not _has_log(file):
             # The last one who may write removes them: SQLite knows whether that is us. Where we may
             # not, they stay, and harm nobody.
-            with suppress(sqlite3.Error), _open(file, "mode=rw") as connection:
+            with suppress(sqlite3.Error, UnicodeDecodeError), _open(file, "mode=rw") as connection:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
