@@ -90,6 +90,14 @@ def test_an_error_passes_as_the_scheduler_says_it() -> None:
     assert (answer.status_code, answer.json()) == (409, error)
 
 
+def test_a_dashboard_that_is_not_let_in_asks_no_browser_to_prove_anything() -> None:
+    refused = (401, {"error": {"code": "UNAUTHENTICATED", "message": "The token is not known"}})
+    answer = Scheduler({"/workers": refused}).ask("/hubs/default/api/workers")
+    assert answer.status_code == 502
+    assert "does not let the dashboard in" in answer.json()["error"]["message"]
+    assert "www-authenticate" not in answer.headers
+
+
 def test_a_scheduler_that_is_away_is_told_as_unavailable() -> None:
     answer = Scheduler(is_away=True).ask("/hubs/default/api/workers")
     assert answer.status_code == 503
