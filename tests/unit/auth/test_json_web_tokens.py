@@ -176,7 +176,7 @@ def test_deep_nesting_is_refused(verifier: JsonWebTokens) -> None:
     deep[0] = base64.urlsafe_b64encode(f"{header}}}".encode()).rstrip(b"=").decode()
     with pytest.raises(UnauthenticatedError):
         verifier.verify(".".join(deep))
-    # The library reads what is signed with less care.
+    # Nor where an issuer has signed it.
     claims = b'{"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}"
     signed = PyJWS().encode(claims, SIGNER.private, algorithm="RS256", headers={"kid": "one"})
     assert "no valid" in refusal(verifier, signed)
