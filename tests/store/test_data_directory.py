@@ -1,5 +1,6 @@
 """The folder of all hubs' files, held by one scheduler at a time."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -43,9 +44,28 @@ def said_by_another_process(path: Path) -> str:
 
 def test_a_missing_folder_is_made_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
-    DataDirectory(path).release()
+    before = os.umask(0o022)
+    try:
+        DataDirectory(path).release()
+    finally:
+        os.umask(before)
     assert path.is_dir()
-    assert path.stat().st_mode & 0o777 == 0o700
+    # With those above it that were made for it.
+    assert [one.stat().st_mode & 0o777 for one in (path, path.parent)] == [0o700, 0o700]
+
+
+def test_a_database_and_its_logs_are_their_owners_alone_whatever_the_folder(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        with closing(open_writer(tmp_path / "default.db")) as writer:
+            writer.execute("CREATE TABLE more (x)")
+            files = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert files == dict.fromkeys(("default.db", "default.db-wal", "default.db-shm"), 0o600)
 
 
 def test_a_folder_that_was_made_for_it_becomes_its_owners_alone(tmp_path: Path) -> None:

@@ -347,8 +347,10 @@ def test_what_is_no_file_is_told_and_never_waited_for(
         path.mkdir()
     else:
         path.symlink_to(put_old(elsewhere / "theirs", DATA))
-    with pytest.raises(PayloadMissingError, match=token):
+    with pytest.raises(PayloadMissingError, match=token) as refused:
         files.read(token)
+    # Nothing of it was read.
+    assert "damaged" not in refused.value.reason
     assert files.size(token) is None
     assert not files.remove(token, uploaded_before=datetime.now(UTC) + HOUR)
     assert path.is_symlink() or path.exists()
