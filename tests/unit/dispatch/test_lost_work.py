@@ -3,7 +3,7 @@
 import pytest
 
 from services.scheduler.dispatch.items import Kind
-from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of
+from tests.unit.dispatch.recorder import Recorder, activity, held, terms, token_of, turn
 from tests.unit.dispatch.virtual_time import elapsed, in_virtual_time
 
 
@@ -22,6 +22,18 @@ async def test_a_stream_that_ends_gives_back_at_once_and_each_loss_is_counted() 
         activity(3, lost=1),
     ]
     assert elapsed() == 0
+
+
+@in_virtual_time
+async def test_a_token_ends_with_its_stream_though_nobody_else_is_there() -> None:
+    hub = Recorder()
+    lost = hub.connect()
+    hub.offer(turn(1))
+    token = token_of(lost, 1)
+    hub.dispatcher.disconnect(lost)
+    assert hub.dispatcher.lease_of(token) is None
+    assert hub.dispatcher.complete(token) is None
+    assert held(hub.connect()) == [1]
 
 
 @in_virtual_time

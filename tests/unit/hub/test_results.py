@@ -115,3 +115,25 @@ def test_a_result_of_another_instance_does_not_end_the_task_whose_token_it_has(
     tmp_path: Path,
 ) -> None:
     assert asyncio.run(answered_with_anothers_token(tmp_path)) == ["own"]
+
+
+async def answered_as_another_kind(folder: Path) -> list[int]:
+    """The tasks that are heard of whose token came with other kinds of answers before."""
+    hub = opened(folder)
+    worker, [sent] = await with_activities(hub, 1)
+    answer(hub, sent, scheduling(2))
+    operation = pb.OperationResult(success=pb.OperationResultSuccess())
+    token = sent.completionToken
+    hub.desk.complete_batch(pb.EntityBatchResult(results=[operation], completionToken=token))
+    finish(hub, sent)
+    following = await worker.item()
+    hub.close()
+    return [
+        event.taskCompleted.taskScheduledId
+        for event in following.orchestratorRequest.newEvents
+        if event.HasField("taskCompleted")
+    ]
+
+
+def test_answers_of_another_kind_than_their_token_change_nothing(tmp_path: Path) -> None:
+    assert asyncio.run(answered_as_another_kind(tmp_path)) == [1]
