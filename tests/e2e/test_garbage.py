@@ -1,0 +1,48 @@
+"""A worker's answer that is no message: its token is found in it, and the work does not hang."""
+
+import grpc
+import pytest
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from tests.conformance.raw_worker import raw_worker, schedules, start
+from tests.e2e.conftest import StackMaker
+from tests.e2e.schedulers import hub_of
+
+TIMES = 3
+# A field that promises more than there is.
+CUT_OFF = b"\x0a\x7f"
+METHODS = {
+    "activityRequest": ("CompleteActivityTask", pb.ActivityResponse),
+    "orchestratorRequest": ("CompleteOrchestratorTask", pb.OrchestratorResponse),
+}
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_work_whose_answer_cannot_be_read_comes_again_and_fails_the_third_time(
+    new_stack: StackMaker, kind: str
+) -> None:
+    name, message = METHODS[kind]
+    with (
+        new_stack(workers=0) as stack,
+        hub_of(stack) as hub,
+        raw_worker(hub, orchestrations=["garbled"], activities=["part"]) as worker,
+        grpc.insecure_channel(f"127.0.0.1:{stack.grpc_port}") as channel,
+    ):
+        send = channel.unary_unary(f"/TaskHubSidecarService/{name}", bytes, bytes)
+        instance_id = start(hub, "garbled")
+        if kind == "activityRequest":
+            worker.decide(worker.item(), schedules(1, "part"))
+        for _ in range(TIMES):
+            item = worker.item(5)
+            assert item.HasField(kind)
+            answer = message(completionToken=item.completionToken).SerializeToString() + CUT_OFF
+            with pytest.raises(grpc.RpcError) as refused:
+                send(answer, metadata=(("taskhub", "default"),), timeout=10)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        if kind == "activityRequest":
+            failed = worker.item(5).orchestratorRequest.newEvents[-1].taskFailed.failureDetails
+            assert failed.errorType == "UnreadableAnswer"
+        else:
+            state = hub.ended(instance_id)
+            assert state.failure_details is not None
+            assert state.failure_details.error_type == "UnreadableAnswer"
