@@ -6,7 +6,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from tests.conformance.raw_worker import raw_worker, schedules, start
 from tests.e2e.conftest import StackMaker
-from tests.e2e.schedulers import hub_of
+from tests.e2e.schedulers import hub_of, metric
 
 TIMES = 3
 # A field that promises more than there is.
@@ -46,3 +46,27 @@ def test_work_whose_answer_cannot_be_read_comes_again_and_fails_the_third_time(
             state = hub.ended(instance_id)
             assert state.failure_details is not None
             assert state.failure_details.error_type == "UnreadableAnswer"
+
+
+@pytest.mark.parametrize("results", [0, 2])
+def test_a_batch_whose_answer_has_not_its_results_comes_again_and_fails_the_third_time(
+    new_stack: StackMaker, results: int
+) -> None:
+    with (
+        new_stack(workers=0) as stack,
+        hub_of(stack) as hub,
+        hub.stub() as stub,
+        raw_worker(hub, entities=["garbled"]) as worker,
+    ):
+        stub.SignalEntity(pb.SignalEntityRequest(instanceId="@garbled@key", name="set"), timeout=10)
+        success = pb.OperationResult(success=pb.OperationResultSuccess())
+        for _ in range(TIMES):
+            item = worker.item(5)
+            assert len(item.entityRequestV2.operationRequests) == 1
+            answer = pb.EntityBatchResult(
+                results=[success] * results, completionToken=item.completionToken
+            )
+            stub.CompleteEntityTask(answer, timeout=10)
+        assert worker.rest() == []
+        assert metric(stack, "scheduler_work_items_given_up_total", kind="entity") == 1
+        assert metric(stack, "scheduler_work_items_waiting") == 0
