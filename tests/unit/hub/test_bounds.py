@@ -13,7 +13,7 @@ from services.scheduler.clock import system_now
 from services.scheduler.dispatch.items import Kind
 from services.scheduler.engine.events import stamp
 from services.scheduler.engine.protos import StringValue, pb
-from services.scheduler.errors import OverloadError
+from services.scheduler.errors import BadRequestError, OverloadError
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.hub.opened import OpenHub
 from services.scheduler.store import backlogs
@@ -304,3 +304,34 @@ async def test_an_answer_in_parts_is_bounded_in_bytes(tmp_path: Path) -> None:
             # Its lease has ended; the item comes again.
             again = (await worker.item()).completionToken
             assert again != token
+
+
+@on_a_loop
+async def test_an_answer_has_no_more_actions_than_the_bound_whole_or_in_parts(
+    tmp_path: Path,
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.scheduler.engine.limits.ACTIONS_MAX", 2)
+        async with hub_with(tmp_path, Bounds()) as hub:
+            hub.hub.start(starting("a"))
+            worker = Worker(hub)
+            await hub.hub.durable()
+            for parts in ((3,), (1, 2)):
+                token = (await worker.item()).completionToken
+                *kept, last = (
+                    pb.OrchestratorResponse(
+                        completionToken=token,
+                        isPartial=len(parts) > 1,
+                        actions=[
+                            pb.OrchestratorAction(
+                                id=number, scheduleTask=pb.ScheduleTaskAction(name="act")
+                            )
+                            for number in range(1, count + 1)
+                        ],
+                    )
+                    for count in parts
+                )
+                for part in kept:
+                    hub.desk.complete_turn(part)
+                with pytest.raises(BadRequestError, match="must have at most 2 actions"):
+                    hub.desk.complete_turn(last)
