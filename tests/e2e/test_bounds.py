@@ -150,7 +150,7 @@ def test_messages_and_metadata_have_a_size(hub: Hub) -> None:
         assert "larger than max" in refusal(partial(start, stub, "large", input=large))
         request = pb.GetInstanceRequest(instanceId="large")
         assert not stub.GetInstance(request, timeout=10).exists
-        for size, is_taken in ((12 * KIB, True), (17 * KIB, False)):
+        for size, is_taken in ((15 * KIB, True), (17 * KIB, False)):
             call = partial(stub.GetInstance, request, metadata=[("x-long", "x" * size)], timeout=10)
             # Every time: between two bounds gRPC would refuse at random.
             for _ in range(20):
