@@ -255,7 +255,7 @@ class FuzzedScheduler:
         metadata += [("authorization", header) for header in CONTRIBUTOR.headers]
         self._worker = Wire(f"/{SERVICE}/GetWorkItems", _WORKER.SerializeToString(), metadata)
         self._take(self._worker)
-        await asyncio.sleep(0)
+        await self._worker.opened.wait()
         await self._hubs.durable()
         self._state = State(self._hubs, folder)
         self._before = self._state.snapshot()
@@ -274,7 +274,11 @@ class FuzzedScheduler:
 
     def _take(self, wire: Wire) -> None:
         call: Any = wire  # as a ServerCall, of which there is none without a socket
-        self._service.take(call)
+        if self._service.meets is None:
+            call.arrive(self._service.take)
+        else:
+            # Who is not let in has no request read.
+            self._service.meets(call)
 
     async def _serve(self, wire: Wire, patience: int | None) -> None:
         self._take(wire)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import grpc
 
@@ -14,14 +14,32 @@ class Wire:
 
     def __init__(self, method: str, message: bytes, metadata: Sequence[tuple[str, str]]) -> None:
         self.method = method
-        self.message = message
+        self._message = message
+        self._is_read = self._is_gone = False
         self.metadata = tuple(metadata)
         self.ended = asyncio.Event()
         self.code: grpc.StatusCode | None = None
         self.details = ""
         self.sent: list[bytes] = []
-        self.is_open = False
+        self.opened = asyncio.Event()
         self._act: Callable[[], object] | None = None
+
+    @property
+    def message(self) -> bytes:
+        """Its request; raises `Violation` before it was read."""
+        if not self._is_read:
+            raise Violation(f"{self.method} is looked at before it is read")
+        return self._message
+
+    def arrive(self, take: Callable[[Self], object]) -> None:
+        """Has it taken with its request."""
+        if not self._is_gone:
+            self._is_read = True
+            take(self)
+
+    def read(self, take: Callable[[Self], object]) -> None:
+        """Has it taken again once its request is there: in another turn of the loop."""
+        asyncio.get_running_loop().call_soon(self.arrive, take)
 
     def peer(self) -> str:
         """Where the call comes from."""
@@ -33,12 +51,13 @@ class Wire:
 
     def gone(self) -> None:
         """The client gives up."""
+        self._is_gone = True
         if not self.ended.is_set() and self._act is not None:
             self._act()
 
     def open(self) -> None:
         """Begins a stream."""
-        self.is_open = True
+        self.opened.set()
 
     def unread(self) -> int:
         """Nothing waits: all is taken at once."""
@@ -51,7 +70,7 @@ class Wire:
         """Takes one response."""
         if self.ended.is_set():
             return
-        if not self.is_open:
+        if not self.opened.is_set():
             raise Violation(f"{self.method} writes to a stream that is not open")
         self.sent.append(message)
 
