@@ -32,6 +32,9 @@ _MORE_OF_ONE: Final = {"files": 8, "threads": 24, "memory": 48 * _MIB}
 # Of one that has done once more what it had done before: see `exercise`, and how often it does each
 # thing. A pool may have had another thread, and an allocator another arena.
 _MORE_BY_EXERCISE: Final = {"files": 10, "threads": 10, "memory": 10 * _MIB}
+# A worker has a thread for each item at the most, and starts one where none is idle just then. It
+# is given hundreds of items by an exercise: what each left would be more.
+_MORE_BY_EXERCISE_OF_A_WORKER: Final = _MORE_BY_EXERCISE | {"threads": 40}
 
 
 def holdings(stack: Stack) -> dict[str, Holding]:
@@ -54,7 +57,9 @@ def gathered(before: Mapping[str, Holding], after: Mapping[str, Holding]) -> Ite
     for name, held in after.items():
         if held.pid != before[name].pid:
             yield f"{name} has ended, and no fault hit it"
-        for text in _more(before[name], held, _MORE_BY_EXERCISE):
+        is_worker = name.startswith("worker-")
+        bounds = _MORE_BY_EXERCISE_OF_A_WORKER if is_worker else _MORE_BY_EXERCISE
+        for text in _more(before[name], held, bounds):
             yield f"{name} {text} an exercise"
 
 

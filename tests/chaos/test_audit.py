@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,14 @@ def test_what_stays_of_an_exercise_is_found_sooner(what: str, has: int) -> None:
     assert told == f"scheduler had {held[what]} {what}, and has {has} after an exercise"
     [ended] = gathered(before, {"scheduler": Holding(pid=2, **held)})
     assert ended == "scheduler has ended, and no fault hit it"
+
+
+def test_a_worker_may_have_filled_its_pool_by_an_exercise_and_no_more() -> None:
+    held = HELD["worker-1"]
+    filled, leaked = replace(held, threads=60), replace(held, threads=61)
+    assert list(gathered(HELD, {"worker-1": filled})) == []
+    [told] = gathered(HELD, {"worker-1": leaked})
+    assert told == "worker-1 had 20 threads, and has 61 after an exercise"
 
 
 def test_a_process_that_no_fault_hits_is_the_same_in_the_end() -> None:
