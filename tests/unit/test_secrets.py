@@ -26,6 +26,8 @@ TEXTS = [
     f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET}==;EndpointSuffix=x",
     f"BlobEndpoint=https://a/;SharedAccessSignature=sv=2024-01-01&ss=b&sig={SECRET}%3D;Container=c",
     f"accountkey = {SECRET}",
+    f"Endpoint=sb://a/;SharedAccessKeyName=all;SharedAccessKey={SECRET}=",
+    f"SharedAccessSignature={SECRET};Container=c",
     f"GET /things/a?sv=2024-01-01&sr=b&sig={SECRET}%3D HTTP/1.1",
     f"https://person:{SECRET}@example.com/x",
     f"authorization: Bearer {SECRET}",
@@ -33,6 +35,9 @@ TEXTS = [
     f"Authorization: Basic {SECRET}==",
     f"grant_type=client_credentials&client_secret={SECRET}&scope=x",
     f'{{"access_token": "{SECRET}", "expires_in": 3600}}',
+    f"refresh_token={SECRET}&scope=x",
+    f'"id_token": "{SECRET}"',
+    f"user=me password='{SECRET}'",
     f"the token {JWT} is no good",
 ]
 PROGRAM = """
