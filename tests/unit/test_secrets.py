@@ -148,6 +148,8 @@ def test_a_caller_cannot_write_lines_of_their_own_into_the_log() -> None:
         ("PAYLOAD_STORE", f"AccountName=a;AccountKey={SECRET};Container=Bad_Name"),
         ("PAYLOAD_STORE", f"BlobEndpoint=b;SharedAccessSignature=sv=1&sig={SECRET}"),
         ("PAYLOAD_STORE", f"https://a.blob.core.windows.net/things?sv=1&sig={SECRET}"),
+        # By whatever name it has there.
+        ("PAYLOAD_STORE", f"https://a.blob.core.windows.net/things?sv=1&code={SECRET}"),
         ("PAYLOAD_STORE", f"https://me:{SECRET}@a.blob.core.windows.net/things"),
         ("ENDPOINT", f"https://me:{SECRET}@a.westus2.durabletask.io"),
         ("ENDPOINT", f"https://a.westus2.durabletask.io?sig={SECRET}"),
