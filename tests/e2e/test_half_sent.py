@@ -64,6 +64,7 @@ class Attack:
     def _run(self) -> None:
         calls: list[tuple[HalfSender, int]] = []
         while not self._is_over.is_set():
+            self._senders = [sender for sender in self._senders if not sender.is_gone]
             for sender in self._senders:
                 missing = CALLS - sum(one is sender for one, _ in calls)
                 calls += [(sender, sender.call(self._path, PROMISED, HUB)) for _ in range(missing)]
@@ -74,7 +75,9 @@ class Attack:
             left = [(sender, call) for sender, call in calls if call not in sender.ended]
             self.given_up += len(calls) - len(left)
             self.told |= {one.ended[call] for one, call in calls if call in one.ended}
-            self.sent_mib = sum(sum(one.sent.values()) for one in self._senders) // MIB
+            self.sent_mib = max(
+                self.sent_mib, sum(sum(one.sent.values()) for one in self._senders) // MIB
+            )
             self.peak_mib = max(self.peak_mib, rss_mib(self._stack))
             calls = left
 

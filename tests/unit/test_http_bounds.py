@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scripts.local_stack import ROOT
 from services.scheduler.app import SERVER_OPTIONS
@@ -36,14 +36,18 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     body = b"x" * (LARGE if scope["path"] == "/large" else 4)
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    # Waits until most of it has left, or never will.
+    await send({"type": "http.response.body", "body": b""})
 
 
 @asynccontextmanager
-async def served(connections: int = 100) -> AsyncIterator[tuple[str, int]]:
+async def served(
+    connections: int = 100, application: ASGIApp = app
+) -> AsyncIterator[tuple[str, int]]:
     listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(
-        app,
+        application,
         http=bounded(connections, "Too many: SCHEDULER_HTTP_CONNECTIONS_MAX"),
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
         log_config=None,
@@ -220,15 +224,22 @@ def test_the_bounds_are_those_that_operators_are_told() -> None:
 
 @on_a_loop
 async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    let_go = asyncio.Event()
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+        if scope["path"] == "/large":
+            let_go.set()
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(http_bounds, "UNREAD_SECONDS", 0.1)
-        async with served() as port:
+        async with served(application=watched) as port:
             # Beyond its limit a reader takes nothing from the socket.
             reader, writer = await asyncio.open_connection(*port, limit=1024)
             writer.write(GET)
             other = await asked(port, SMALL.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
             assert other[0] == 200
-            await asyncio.sleep(0.5)
+            await asyncio.wait_for(let_go.wait(), SECONDS)
             read = await bytes_until_the_end(reader)
             assert read < LARGE
             writer.close()

@@ -1,6 +1,5 @@
 """Clients of gRPC's bytes that begin requests and do not send all of them, over real sockets."""
 
-import contextlib
 import socket
 import struct
 import time
@@ -52,6 +51,8 @@ class HalfSender:
         # By call: how many bytes of its request were sent, and how the server ended it.
         self.sent: dict[int, int] = {}
         self.ended: dict[int, bytes] = {}
+        # The server has closed the connection.
+        self.is_gone = False
         # Only then it knows how much it may send unasked.
         while self._first == _FIRST_WINDOW:
             self.hear(1)
@@ -102,16 +103,24 @@ class HalfSender:
         return self.sent[call] == len(message)
 
     def _send(self, call: int, upto: int, part: Callable[[int, int], bytes]) -> None:
-        while call not in self.ended and self.sent[call] < upto:
+        while not self.is_gone and call not in self.ended and self.sent[call] < upto:
             room = min(self._window, self._windows[call], _FRAME_BYTES, upto - self.sent[call])
             if room <= 0:
                 return
-            with contextlib.suppress(ConnectionError):
+            try:
                 self._put(call, part(self.sent[call], room))
+            except ConnectionError:
+                # Whoever does not answer for long, on a busy machine, is taken for dead.
+                self.is_gone = True
 
     def finish(self, call: int) -> None:
         """Says that nothing more comes."""
         self._socket.sendall(_frame(_DATA, _END_STREAM, call, b""))
+
+    def let_answer(self, call: int, size: int) -> None:
+        """Lets the server send so many bytes on a call, whether or not they are taken in."""
+        window = struct.pack(">I", size)
+        self._socket.sendall(_frame(_WINDOW, 0, 0, window) + _frame(_WINDOW, 0, call, window))
 
     def hear(self, seconds: float) -> bool:
         """Takes in what the server says; tells whether it has said anything in so many seconds."""
@@ -122,6 +131,7 @@ class HalfSender:
             return False
         finally:
             self._socket.settimeout(30)
+        self.is_gone = self.is_gone or not heard
         self._unread += heard
         while len(self._unread) >= 9:
             size = int.from_bytes(self._unread[:3], "big")

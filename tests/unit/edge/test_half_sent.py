@@ -1,6 +1,7 @@
 """Requests of which a part comes, over real sockets: what is read of them, for whom, how long."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
@@ -90,8 +91,13 @@ async def test_half_sent_requests_have_few_places_and_whoever_is_known_is_served
             senders = [stack.enter_context(HalfSender(test.port)) for _ in range(8)]
             calls = [(one, one.call("/test/call", PROMISED)) for one in senders for _ in range(5)]
             await asyncio.to_thread(push, calls, lambda: full(calls) == FOR_NEW)
+            # They live on meanwhile.
+            is_over = threading.Event()
+            pushing = asyncio.create_task(asyncio.to_thread(push, calls, is_over.is_set))
             for _ in range(20):
                 assert await test.unary(b"at once") == b"well"
+            is_over.set()
+            await pushing
             assert full(calls) == FOR_NEW == made.reading
             # Of the others comes what gRPC lets anybody send.
             assert max(one.sent[call] for one, call in calls if one.sent[call] != MOST) <= UNASKED
@@ -156,6 +162,44 @@ def ended(calls: Calls) -> int:
 
 
 @on_a_loop
+async def test_what_never_comes_is_given_up_and_so_is_what_waits_behind_it() -> None:
+    made = Intake()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "REQUEST_SECONDS", 0.2)
+        async with looked_after(1_000, made) as test:
+            with HalfSender(test.port) as sender:
+                calls = [(sender, sender.call("/test/call", PROMISED)) for _ in range(5)]
+                await asyncio.to_thread(push, calls, lambda: ended(calls) == len(calls))
+                told = sender.ended.values()
+                assert all(BUSY in each and b"was not there after 0 s" in each for each in told)
+                # Of one alone more has come than is sent unasked.
+                assert sum(size > UNASKED for size in sender.sent.values()) == 1
+                await until(lambda: made.reading == made.calls == made.held == 0)
+                assert test.refused == 5
+
+
+@on_a_loop
+async def test_what_is_given_up_is_let_go_whether_or_not_its_client_listens() -> None:
+    made, kept = Intake(), Kept()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "REQUEST_SECONDS", 0.2)
+        async with looked_after(1_000, made, kept) as test:
+            with HalfSender(test.port) as sender:
+                whole = sender.call("/test/call", 5)
+                assert await asyncio.to_thread(sender.send_all, whole, b"large", SECONDS)
+                sender.finish(whole)
+                sender.let_answer(whole, 2**30)
+                # More than the network holds: nothing else leaves the server before it.
+                (await kept.next()).reply(b"x" * 2**26)
+                sender.call("/test/call", PROMISED)
+                await until(lambda: made.calls == 2 and made.reading == 1)
+                await until(lambda: made.reading == 0)
+                assert test.refused == 1
+                # It has not.
+                assert made.held >= 2**26
+
+
+@on_a_loop
 async def test_a_stop_ends_what_is_half_sent_and_what_waits_for_its_turn() -> None:
     made = Intake()
     async with looked_after(1_000, made) as test:
@@ -180,6 +224,25 @@ async def guarded(folder: Path, gate: Gate, made: Intake) -> AsyncIterator[Serve
 
 def _fail(error: BaseException) -> None:
     raise error
+
+
+@on_a_loop
+async def test_no_call_is_taken_whose_caller_was_not_asked_for(tmp_path: Path) -> None:
+    hubs = TaskHubs(DataDirectory(tmp_path / "data"), [], dynamic=False, on_failure=_fail)
+    service = TaskHubService(hubs, gate_of_file(tmp_path))
+    refused: list[str] = []
+
+    def take(call: ServerCall) -> None:
+        with pytest.raises(RuntimeError, match="whose caller was not asked for"):
+            service.take(call)
+        refused.append(call.method)
+        call.reply(b"")
+
+    # As a server would that knows of nobody to meet its calls.
+    async with served(take) as test:
+        await test.unary()
+    hubs.close()
+    assert refused == ["/test/call"]
 
 
 @on_a_loop

@@ -187,6 +187,34 @@ def test_who_waits_for_places_of_the_new_has_none_of_those_who_are_known(
     assert all(call.arrives() for call in known)
 
 
+def test_places_of_the_known_are_not_taken_for_the_new_who_have_theirs(
+    made: Intake, move: Move
+) -> None:
+    proved(made, "known")
+    slow = sent(made, "known", 4)
+    move(intake.GRACE_SECONDS)
+    recent = [Sent(made, f"recent {n}") for n in range(4)]
+    new = Sent(made, "new")
+    assert given_up(made) == []
+    assert recent[0].arrives()
+    assert new.is_read
+    assert all(call.arrives() for call in slow)
+
+
+def test_a_connection_is_not_given_up_for_itself(made: Intake, move: Move) -> None:
+    for name in "abc":
+        proved(made, name)
+    slow = sent(made, "a", 3)
+    move(intake.GRACE_SECONDS)
+    recent = [*sent(made, "b", 4), Sent(made, "c")]
+    waiting = [Sent(made, "a")]
+    assert read(waiting) == 0
+    assert given_up(made) == []
+    assert recent[0].arrives()
+    assert read(waiting) == 1
+    assert all(call.arrives() for call in slow)
+
+
 def test_the_text_says_why_a_request_was_given_up(made: Intake, move: Move) -> None:
     for n in range(4):
         Sent(made, f"slow {n}")
@@ -224,6 +252,9 @@ def test_who_was_too_slow_stands_back_and_cannot_prove_itself_soon(
 
 def test_what_was_too_slow_is_forgiven(made: Intake, move: Move) -> None:
     doubted(made, move)
+    # It is known meanwhile: one of its calls is still to be answered.
+    call = Sent(made, "slow 0")
+    assert made.arrived(call.as_call, call.share, 1)
     for _ in range(turns._LOOKS_DOUBTED):  # noqa: SLF001 - its time, in looks
         made.look()
     proved(made, "slow 0")
