@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 
 from scripts.local_stack import ROOT, LocalStack
@@ -47,6 +48,8 @@ def test_a_scheduler_that_is_asked_to_stop_takes_answers_and_gives_no_more_work(
                 # There is room for the other one, and it does not come.
                 assert scheduler.wait(STOP_SECONDS_MAX) == 0
                 assert worker.rest() == []
+                # Its stream was ended, not cut off.
+                assert worker.stream.code() is grpc.StatusCode.OK
                 worker.close()
         stack.start_scheduler()
         with hub_of(stack) as hub, raw_worker(hub, activities=["part"]) as worker:
