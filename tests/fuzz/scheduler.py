@@ -103,10 +103,14 @@ class FuzzedScheduler:
     def __enter__(self) -> Self:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(dir=self._parent))
         self._stack.callback(self._runner.close)
-        self._stack.callback(self._close)
         self._stack.enter_context(self._errors)
         self._runner.get_loop().set_exception_handler(self._unhandled)
-        self._runner.run(self._open(Path(folder)))
+        try:
+            self._runner.run(self._open(Path(folder)))
+        except BaseException:
+            # Whoever fuzzes opens the next one.
+            self._stack.close()
+            raise
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -249,15 +253,16 @@ class FuzzedScheduler:
             bounds=self._make.bounds,
         )
         (self._hub,) = self._hubs.opened
-        self._gate = gate_in(folder) if self._make.asks_for_tokens else Gate()
-        self._service = TaskHubService(self._hubs, self._gate)
+        self._state = State(self._hubs, folder)
         metadata = [("taskhub", HUB), ("workerid", "w")]
         metadata += [("authorization", header) for header in CONTRIBUTOR.headers]
         self._worker = Wire(f"/{SERVICE}/GetWorkItems", _WORKER.SerializeToString(), metadata)
+        self._stack.callback(self._close)
+        self._gate = gate_in(folder) if self._make.asks_for_tokens else Gate()
+        self._service = TaskHubService(self._hubs, self._gate)
         self._take(self._worker)
-        await self._worker.opened.wait()
+        await asyncio.wait_for(self._worker.opened.wait(), SECONDS_MAX)
         await self._hubs.durable()
-        self._state = State(self._hubs, folder)
         self._before = self._state.snapshot()
 
     def _close(self) -> None:
