@@ -6,11 +6,9 @@ import json
 import random
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from services.scheduler.errors import BackupError
 from services.scheduler.store.backup import Backup
@@ -18,6 +16,7 @@ from services.scheduler.store.database import open_writer
 from services.scheduler.store.restore import Restore
 from services.shared.payload_files import PayloadFiles
 from tests.fuzz.documents import other_document
+from tests.fuzz.folders import InFolder
 from tests.fuzz.torn import torn
 from tests.fuzz.violation import Violation
 
@@ -34,20 +33,12 @@ _NAMES: Final = (
 _KINDS: Final = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, b"x", b"L")
 
 
-class Backups:
+class Backups(InFolder):
     """Archives of two task hubs; use it as a context manager."""
 
     def __init__(self) -> None:
-        shm = Path("/dev/shm")  # noqa: S108 - memory: what is fuzzed is not the disk
-        self._opened = tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None)
-        self._folder = Path(self._opened.name)
+        super().__init__()
         self._good = self._backup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._opened.cleanup()
 
     def seeds(self) -> list[bytes]:
         """One that is whole."""

@@ -3,10 +3,8 @@
 import base64
 import json
 import random
-import tempfile
 import time
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
@@ -15,6 +13,7 @@ from services.scheduler.auth.rules import JwtRules
 from services.scheduler.auth.secret_files import FileRefusedError
 from services.scheduler.auth.tokens import TokenFile
 from services.scheduler.errors import CallError
+from tests.fuzz.folders import InFolder
 from tests.fuzz.torn import torn
 from tests.fuzz.violation import Violation
 from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published
@@ -47,21 +46,7 @@ _TOLD_CHARS: Final = 27
 _SECRET: Final = "z" * 40
 
 
-class _WithFolder:
-    """What reads files of its own; use it as a context manager."""
-
-    def __init__(self) -> None:
-        self._opened = tempfile.TemporaryDirectory()
-        self._folder = Path(self._opened.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._opened.cleanup()
-
-
-class BearerTokens(_WithFolder):
+class BearerTokens(InFolder):
     """Headers of calls to a gate that knows two keys. Only what they have signed is let in."""
 
     def __init__(self) -> None:
@@ -112,7 +97,7 @@ class BearerTokens(_WithFolder):
         return "let in"
 
 
-class TokenFiles(_WithFolder):
+class TokenFiles(InFolder):
     """Files of tokens: read, or refused without a word of what is in them."""
 
     def __init__(self) -> None:

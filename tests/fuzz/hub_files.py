@@ -3,14 +3,13 @@
 import random
 import shutil
 import sqlite3
-import tempfile
 from contextlib import closing
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from services.scheduler.errors import DataDirectoryError
 from services.scheduler.store.check import check
 from services.scheduler.store.database import open_writer
+from tests.fuzz.folders import InFolder
 from tests.fuzz.rpc_calls import RpcCalls
 
 _PAGE_BYTES: Final = 4_096
@@ -18,20 +17,12 @@ _PAGE_BYTES: Final = 4_096
 _CALLS: Final = 300
 
 
-class HubFiles:
+class HubFiles(InFolder):
     """A hub's file with all kinds of rows; use it as a context manager."""
 
     def __init__(self) -> None:
-        shm = Path("/dev/shm")  # noqa: S108 - memory: what is fuzzed is not the disk
-        self._opened = tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None)
-        self._folder = Path(self._opened.name)
+        super().__init__()
         self._good = self._file()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._opened.cleanup()
 
     def seeds(self) -> list[bytes]:
         """One that is whole."""

@@ -31,6 +31,7 @@ from services.scheduler.store.database import DataDirectory
 from services.shared.payload_files import PayloadFiles
 from tests.fuzz.answers import ANSWERED, allowed_of
 from tests.fuzz.callers import CONTRIBUTOR, Caller, gate_in
+from tests.fuzz.folders import IN_MEMORY
 from tests.fuzz.logged import LoggedErrors
 from tests.fuzz.messages import STORED
 from tests.fuzz.routes import HttpRequest
@@ -91,9 +92,8 @@ class FuzzedScheduler:
     """Task hubs on files of their own; use it as a context manager, from one thread."""
 
     def __init__(self, folder: Path | None = None, make: Make = OPEN) -> None:
-        """`folder` is where its data goes: memory, where the machine has a place for that."""
-        shm = Path("/dev/shm")  # noqa: S108 - memory: what is fuzzed is not the disk
-        self._parent = folder or (shm if shm.is_dir() else None)
+        """`folder` is where its data goes."""
+        self._parent = folder or IN_MEMORY
         self._make = make
         self._runner = asyncio.Runner()
         self._errors = LoggedErrors()
