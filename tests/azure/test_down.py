@@ -82,6 +82,24 @@ def test_on_a_terminal_the_name_must_be_typed(made: Cloud, typed: str, code: int
     assert deletions(made) == ([] if code else [*HUBS, SCHEDULER])
 
 
+@pytest.mark.parametrize(("typed", "code"), [("second", 0), ("sched", 2), ("default", 2)])
+def test_on_a_terminal_a_task_hub_goes_by_its_own_name(made: Cloud, typed: str, code: int) -> None:
+    child = pexpect.spawn(
+        str(ROOT / "scripts" / "azure-down"),
+        [*OF, "--taskhub", "second"],
+        cwd=str(made.folder),
+        env=made.environment(),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect_exact("Type the name of the task hub to delete it (second):")
+    child.send(f"{typed}\n")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code
+    assert deletions(made) == ([] if code else [HUBS[1]])
+
+
 def test_one_task_hub_goes_alone(made: Cloud) -> None:
     ran = made.run("azure-down", *OF, "--taskhub", "second", "--yes", "second")
     assert ran.code == 0
