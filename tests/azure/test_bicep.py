@@ -177,6 +177,14 @@ def test_payloads_are_kept_without_keys_and_forgotten_only_on_request() -> None:
     properties = resources["account"]["config"]["properties"]
     assert properties["allowSharedKeyAccess"] is False
     assert properties["allowBlobPublicAccess"] is False
+    assert properties["supportsHttpsTrafficOnly"] is True
+    assert properties["minimumTlsVersion"] == "TLS1_2"
+    # Storage Blob Data Contributor, and AcrPull: nobody owns anything.
+    roles = {name: tree(name)["variables"]["roleId"]["value"] for name in ("payloads", "registry")}
+    assert roles == {
+        "payloads": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        "registry": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+    }
     assert "condition" in resources["expiry"]["config"]
     assert tree("main")["parameters"]["payloadDaysMax"]["default"] == 0
 

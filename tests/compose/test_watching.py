@@ -125,3 +125,11 @@ def test_grafana_asks_the_services_of_the_profiles() -> None:
     [boards] = yaml.safe_load(provider.read_text())["providers"]
     targets = {volume["target"] for volume in services["grafana"]["volumes"]}
     assert boards["options"]["path"] in targets
+
+
+def test_whoever_reaches_grafana_reads_and_changes_nothing() -> None:
+    told = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]["environment"]
+    assert told["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert told["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert told["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert told["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
