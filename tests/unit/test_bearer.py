@@ -101,3 +101,14 @@ def test_a_scheduler_of_ones_own_needs_no_sign_in_and_shares_its_payloads(tmp_pa
         assert read_payload_settings(environment, connection).place is not None
     plain = read_connection(Environment({"ENDPOINT_TOKEN": "t"}))
     assert isinstance(credential_for(plain), BearerCredential)
+
+
+def test_a_token_or_an_authority_of_ones_own_is_no_sign_in_wherever_the_scheduler_is(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
+    elsewhere = {"ENDPOINT": "https://tasks.example.com"}
+    assert read_connection(Environment(elsewhere)).is_azure
+    for own in ({"ENDPOINT_TOKEN": "t"}, {"ENDPOINT_CA": str(file)}):
+        assert not read_connection(Environment(elsewhere | own)).is_azure
