@@ -112,18 +112,20 @@ def test_starts_and_waits_beyond_the_bound_are_refused_on_both_ports(
 
 
 def test_histories_that_are_not_read_are_bounded(hub: Hub) -> None:
-    with hub.stub() as stub:
+    with hub.stub() as stub, ExitStack() as streams:
         large = StringValue(value="x" * (MIB - KIB))
         start(stub, "long", input=large)
         for _ in range(3):
             event = pb.RaiseEventRequest(instanceId="long", name="large", input=large)
             stub.RaiseEvent(event, timeout=10)
-        with ExitStack() as streams:
+        with ExitStack() as opened:
             worker = RawWorker(stub, pb.GetWorkItemsRequest())
-            streams.callback(worker.close)
+            opened.callback(worker.close)
             worker.decide(worker.item(), customStatus=StringValue(value='"on"'))
         request = pb.StreamInstanceHistoryRequest(instanceId="long")
-        unread = stub.StreamInstanceHistory(request, timeout=30)
+        # What comes unasked stays little: gRPC's probe would let a busy connection take all of it.
+        reader = streams.enter_context(hub.stub(("grpc.http2.bdp_probe", 0)))
+        unread = reader.StreamInstanceHistory(request, timeout=30)
         # Open, and most of it is on its way to nobody.
         assert unread.initial_metadata() == ()
         told = refusal(partial(next, stub.StreamInstanceHistory(request, timeout=10)))

@@ -173,12 +173,17 @@ def test_a_sign_in_that_contradicts_itself_is_told(stack: LocalStack, module: st
         [*CommandLine.command()[:2], module, *(["list"] if module.endswith("client") else [])],
         cwd=ROOT,
         env=stack.environment
-        | {"ENDPOINT": "https://localhost:1", "AZURE_TOKEN_CREDENTIALS": "nonsense"},
+        | {
+            "ENDPOINT": "https://orders.durabletask.io",
+            "AZURE_TOKEN_CREDENTIALS": "nonsense",
+            # Nothing is to be sent; whatever were would get no farther than this.
+            "https_proxy": "http://127.0.0.1:1",
+        },
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert ran.returncode == (3 if module.endswith("client") else 2)
-    assert "cannot sign in to the scheduler at https://localhost:1" in ran.stderr
+    assert "cannot sign in to the scheduler at https://orders.durabletask.io" in ran.stderr
     assert "Traceback" not in ran.stderr
