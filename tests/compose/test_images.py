@@ -40,10 +40,16 @@ def test_an_image_holds_its_own_service_and_no_other(stack: ComposeStack, servic
 @SERVICES
 def test_an_image_holds_no_installer_and_no_compiler(stack: ComposeStack, service: str) -> None:
     tools = "pip pip3 uv cc c++ cpp gcc g++ clang tcc as ld go rustc make cmake curl wget git ssh"
-    assert shell(stack, service, f"command -v {tools} || true") == ""
-    for module in ("pip", "ensurepip", "setuptools", "wheel"):
-        said = shell(stack, service, f"python -m {module} 2>&1 || true")
-        assert said.endswith(f"No module named {module}")
+    # One at a time: the image's shell looks for the first name only.
+    each = f"for tool in {tools}; do command -v $tool || true; done"
+    assert shell(stack, service, each) == ""
+    named = "-name '*-gcc*' -o -name '*-g++*' -o -name 'clang*' -o -name cc1"
+    assert shell(stack, service, f"find / -xdev -type f '(' {named} ')' 2>/dev/null || true") == ""
+    # The service's own Python, and the one under it, which has packages of its own.
+    for python in ("python", "/usr/local/bin/python"):
+        for module in ("pip", "ensurepip", "setuptools", "wheel"):
+            said = shell(stack, service, f"{python} -m {module} 2>&1 || true")
+            assert said.endswith(f"No module named {module}")
 
 
 @SERVICES
@@ -55,6 +61,10 @@ def test_an_image_holds_no_history_no_cache_and_no_key(stack: ComposeStack, serv
     find = f"find / -xdev -not -path '/proc/*' '(' {names} -o {keys} ')' 2>/dev/null || true"
     as_root = ("--user=0:0", "--entrypoint", "sh")
     assert docker("run", *HARDENED, *as_root, image, "-c", find) == ""
+    # Whatever its file is called: certificates have the same endings.
+    inside = "^-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    grep = f"grep -rIlE --exclude-dir=proc --exclude-dir=sys -e '{inside}' / 2>/dev/null || true"
+    assert docker("run", *HARDENED, *as_root, image, "-c", grep) == ""
 
 
 @SERVICES
@@ -112,6 +122,8 @@ def test_nothing_of_an_image_can_be_changed_by_its_service(
     allowed |= set() if service == "dashboard" else {"/payloads"}
     world = {"/var/tmp", "/run/lock", "/var/lock", "/dev/shm", "/dev/mqueue"}  # noqa: S108 - the image's own
     assert set(found.split()) - world == allowed
+    ours = "find /app /venv /usr/local -perm /6000 -type f"
+    assert shell(stack, service, ours) == "", "runs as another user, whoever starts it"
 
 
 def test_the_dashboards_image_holds_all_of_its_pages(stack: ComposeStack) -> None:
