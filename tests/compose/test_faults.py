@@ -11,7 +11,7 @@ from tests.compose.conftest import SAID_TO_UP
 from tests.compose.test_kills import crash, outcomes
 from tests.compose.test_stack import client, revenue_of, write_orders
 
-ORDERS = 3_000
+ORDERS = 4_500
 BATCH_SIZE = 100
 # Longer than the keepalive, which finds a silent peer within 15 s.
 SILENT_SECONDS = 17
@@ -36,6 +36,15 @@ def wait_for_workers(stack: ComposeStack, count: int) -> None:
         time.sleep(0.5)
 
 
+def partition_until_it_is_noticed(stack: ComposeStack, worker: str) -> None:
+    """Takes a worker off the network; nothing tells the scheduler that it is gone."""
+    [network] = inspect("container", worker)["NetworkSettings"]["Networks"]
+    docker("network", "disconnect", network, worker)
+    wait_for_workers(stack, 1)
+    docker("network", "connect", network, worker)
+    wait_for_workers(stack, 2)
+
+
 def partition_while_the_scheduler_is_killed(worker: str, scheduler: str) -> None:
     """Takes a worker off the network; the end of its connection never reaches it."""
     [network] = inspect("container", worker)["NetworkSettings"]["Networks"]
@@ -55,6 +64,8 @@ def test_nothing_is_lost_to_kills_a_partition_a_pause_and_a_restart_of_the_stack
     workers = stack.containers("worker")
 
     crash(workers[0], "services.worker")
+    wait_for_workers(stack, 2)
+    partition_until_it_is_noticed(stack, workers[1])
     partition_while_the_scheduler_is_killed(workers[1], scheduler)
     stack.wait_until_healthy(scheduler)
     wait_for_workers(stack, 2)
