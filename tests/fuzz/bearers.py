@@ -9,24 +9,16 @@ from typing import Any, Final
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.auth.secret_files import FileRefusedError
 from services.scheduler.auth.tokens import TokenFile
 from services.scheduler.errors import CallError
 from tests.fuzz.folders import InFolder
 from tests.fuzz.torn import torn
 from tests.fuzz.violation import Violation
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published
+from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published, rules_for
 
 _ALGORITHMS: Final = frozenset({"RS256", "ES256"})
-_RULES: Final = JwtRules(
-    issuer=ISSUER,
-    audience=AUDIENCE,
-    algorithms=_ALGORITHMS,
-    roles_claim="roles",
-    hubs_claim="hubs",
-    leeway_seconds=30,
-)
+_RULES: Final = rules_for(algorithms=_ALGORITHMS, leeway_seconds=30)
 _YEAR_SECONDS: Final = 365 * 86_400
 _HEADERS: Final = ({"alg": "none"}, {"alg": "HS256", "kid": "a"}, {"alg": "RS256", "kid": ["a"]})
 _VALUES: Final[tuple[Any, ...]] = (

@@ -9,8 +9,23 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from services.scheduler.auth.rules import JwtRules
+
 ISSUER = "https://issuer.example"
 AUDIENCE = "https://durabletask.io"
+
+
+def rules_for(**changes: Any) -> JwtRules:
+    """What a token of this issuer must be like; RS256, and clocks that agree, unless told."""
+    given: dict[str, Any] = {
+        "issuer": ISSUER,
+        "audience": AUDIENCE,
+        "algorithms": frozenset({"RS256"}),
+        "roles_claim": "roles",
+        "hubs_claim": "hubs",
+        "leeway_seconds": 0,
+    }
+    return JwtRules(**(given | changes))
 
 
 class Signer:

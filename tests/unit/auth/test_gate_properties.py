@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import CallError, UnauthenticatedError
 from tests.unit.auth.callers import gate_of_file
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published
+from tests.unit.auth.signers import Signer, forged, published, rules_for
 
 SIGNER = Signer("one")
 RS256 = frozenset({"RS256"})
@@ -44,14 +43,7 @@ quick = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sc
 def gate(tmp_path: Path) -> Gate:
     path = tmp_path / "jwks.json"
     path.write_bytes(published(SIGNER))
-    rules = JwtRules(
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        algorithms=RS256,
-        roles_claim="roles",
-        hubs_claim="hubs",
-        leeway_seconds=0,
-    )
+    rules = rules_for(algorithms=RS256)
     return Gate(JsonWebTokens(rules, KeyFile(path, RS256)))
 
 

@@ -17,28 +17,15 @@ from services.scheduler.auth.identity import Role
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyFile
 from services.scheduler.auth.keys import BadKeysError, KeySet
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import (
     AuthenticationAwayError,
     ForbiddenError,
     UnauthenticatedError,
 )
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published
+from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, forged, published, rules_for
 
 SIGNER = Signer("one")
 STRANGER = Signer("one")
-
-
-def rules(**changes: Any) -> JwtRules:
-    given: dict[str, Any] = {
-        "issuer": ISSUER,
-        "audience": AUDIENCE,
-        "algorithms": frozenset({"RS256"}),
-        "roles_claim": "roles",
-        "hubs_claim": "hubs",
-        "leeway_seconds": 0,
-    }
-    return JwtRules(**(given | changes))
 
 
 @pytest.fixture
@@ -50,7 +37,7 @@ def jwks(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def verifier(jwks: Path) -> JsonWebTokens:
-    return JsonWebTokens(rules(), KeyFile(jwks, frozenset({"RS256"})))
+    return JsonWebTokens(rules_for(), KeyFile(jwks, frozenset({"RS256"})))
 
 
 def refusal(verifier: JsonWebTokens, token: str) -> str:
@@ -97,7 +84,7 @@ def test_a_token_with_a_wrong_claim_is_refused(
 
 
 def test_clocks_may_be_a_little_apart(jwks: Path) -> None:
-    lenient = JsonWebTokens(rules(leeway_seconds=30), KeyFile(jwks, frozenset({"RS256"})))
+    lenient = JsonWebTokens(rules_for(leeway_seconds=30), KeyFile(jwks, frozenset({"RS256"})))
     now = time.time()
     assert lenient.verify(SIGNER.token(exp=now - 10)).name == "ada"
     assert lenient.verify(SIGNER.token(nbf=now + 10)).name == "ada"
@@ -205,7 +192,7 @@ def test_claims_give_a_role_in_task_hubs(
 
 
 def test_the_claims_can_have_other_names(jwks: Path) -> None:
-    other = rules(roles_claim="groups", hubs_claim="https://tasks.example/hubs")
+    other = rules_for(roles_claim="groups", hubs_claim="https://tasks.example/hubs")
     verifier = JsonWebTokens(other, KeyFile(jwks, frozenset({"RS256"})))
     claims: dict[str, Any] = {"groups": "reader", "https://tasks.example/hubs": ["a"]}
     identity = verifier.verify(SIGNER.token(**claims))
@@ -230,7 +217,7 @@ def test_a_token_that_was_good_expires_all_the_same(jwks: Path) -> None:
     now = time.time()
     clock = [now]
     source = KeyFile(jwks, frozenset({"RS256"}))
-    verifier = JsonWebTokens(rules(leeway_seconds=5), source, seconds=lambda: clock[0])
+    verifier = JsonWebTokens(rules_for(leeway_seconds=5), source, seconds=lambda: clock[0])
     token = SIGNER.token(exp=int(now) + 100)
     assert verifier.verify(token) is verifier.verify(token)
     clock[0] = int(now) + 104.9
@@ -260,7 +247,7 @@ def test_a_thousand_tokens_are_remembered_and_no_more(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(published(signer))
     allowed = frozenset({"EdDSA"})
-    verifier = JsonWebTokens(rules(algorithms=allowed), KeyFile(path, allowed))
+    verifier = JsonWebTokens(rules_for(algorithms=allowed), KeyFile(path, allowed))
     tokens = [signer.token(sub=f"s{n}") for n in range(1_001)]
     first = [verifier.verify(token) for token in tokens]
     for number in (1, 500, 1_000):
@@ -274,7 +261,7 @@ def test_other_asymmetric_algorithms_are_allowed_by_name(algorithm: str, tmp_pat
     path = tmp_path / "jwks.json"
     path.write_bytes(published(signer, SIGNER))
     allowed = frozenset({algorithm})
-    verifier = JsonWebTokens(rules(algorithms=allowed), KeyFile(path, allowed))
+    verifier = JsonWebTokens(rules_for(algorithms=allowed), KeyFile(path, allowed))
     assert verifier.verify(signer.token()).name == "ada"
     assert "not allowed" in refusal(verifier, SIGNER.token())
 
@@ -319,7 +306,7 @@ def test_a_short_key_verifies_nothing_wherever_it_comes_from() -> None:
     keys = KeySet({("short", "RS256"): key}, frozenset({"short"}))
     with pytest.warns(InsecureKeyLengthWarning):
         token = short.token()
-    assert "no valid" in refusal(JsonWebTokens(rules(), _Held(keys)), token)
+    assert "no valid" in refusal(JsonWebTokens(rules_for(), _Held(keys)), token)
 
 
 SECRET = {"kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA", "kid": "one"}

@@ -19,14 +19,13 @@ from services.scheduler.auth.key_sources import (
     KeyAddress,
     KeyFile,
 )
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.errors import AuthenticationAwayError, UnauthenticatedError
 from services.shared.environment import Environment
 from tests.e2e.certificates import made
 from tests.store.loops import on_a_loop
 from tests.unit.auth.key_server import KeyServer, key_server
 from tests.unit.auth.scarce_files import no_more_files
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
+from tests.unit.auth.signers import Signer, published, rules_for
 
 ONE, TWO = Signer("one"), Signer("two")
 RS256 = frozenset({"RS256"})
@@ -38,14 +37,7 @@ class Door:
     def __init__(self, server: KeyServer) -> None:
         self.now = 1_000.0
         self.source = KeyAddress(server.url, RS256, seconds=lambda: self.now)
-        rules = JwtRules(
-            issuer=ISSUER,
-            audience=AUDIENCE,
-            algorithms=RS256,
-            roles_claim="roles",
-            hubs_claim="hubs",
-            leeway_seconds=0,
-        )
+        rules = rules_for(algorithms=RS256)
         self.gate = Gate(JsonWebTokens(rules, self.source))
 
     async def admit(self, token: str) -> str:

@@ -14,7 +14,6 @@ from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.identity import Access
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyAddress
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.edge import open_calls
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.methods import USE_CASES, WAITING
@@ -34,7 +33,7 @@ from tests.unit.auth.callers import (
     token_file,
 )
 from tests.unit.auth.key_server import key_server
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
+from tests.unit.auth.signers import Signer, published, rules_for
 from tests.unit.edge.served import SECONDS, Served, served
 
 METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name[SERVICE].methods}
@@ -349,14 +348,7 @@ async def test_a_call_waits_for_the_key_of_its_token_and_not_for_a_server_that_i
 ) -> None:
     signer = Signer("one")
     allowed = frozenset({"RS256"})
-    rules = JwtRules(
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        algorithms=allowed,
-        roles_claim="roles",
-        hubs_claim="hubs",
-        leeway_seconds=0,
-    )
+    rules = rules_for(algorithms=allowed)
     with key_server() as server:
         now = [0.0]
         source = KeyAddress(server.url, allowed, seconds=lambda: now[0])

@@ -13,7 +13,6 @@ import pytest
 from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyAddress
-from services.scheduler.auth.rules import JwtRules
 from services.scheduler.edge import intake, server, turns
 from services.scheduler.edge.intake import Intake
 from services.scheduler.edge.server import ServerCall
@@ -24,7 +23,7 @@ from services.scheduler.store.database import DataDirectory
 from tests.store.loops import on_a_loop
 from tests.unit.auth.callers import CONTRIBUTOR, READER, UNKNOWN, bearer, gate_of_file
 from tests.unit.auth.key_server import key_server
-from tests.unit.auth.signers import AUDIENCE, ISSUER, Signer, published
+from tests.unit.auth.signers import Signer, published, rules_for
 from tests.unit.edge.half_sent import HalfSender
 from tests.unit.edge.served import SECONDS, Served, served
 from tests.unit.edge.test_intake import OWN_CONNECTION, Kept, begun, ends
@@ -283,14 +282,7 @@ async def test_nothing_is_read_of_what_a_caller_may_not_send(tmp_path: Path) -> 
 async def test_nothing_is_read_while_the_key_of_a_token_is_on_its_way(tmp_path: Path) -> None:
     signer = Signer("one")
     allowed = frozenset({"RS256"})
-    rules = JwtRules(
-        issuer=ISSUER,
-        audience=AUDIENCE,
-        algorithms=allowed,
-        roles_claim="roles",
-        hubs_claim="hubs",
-        leeway_seconds=0,
-    )
+    rules = rules_for(algorithms=allowed)
     made = Intake()
     with key_server() as keys:
         keys.document = published(signer)
