@@ -112,22 +112,21 @@ class Intake:
             own.size += size
             share = Share(own, times, time.monotonic(), size)
             if asks:
-                self._arriving[call] = share
-                if self._turns.take(own):
-                    share.is_reading = True
-                else:
-                    self._turns.wait(own, call)
+                self._line_up(call, share)
         return share
 
     def ask(self, call: "ServerCall", share: Share) -> bool:
         """Whether the request is read at once; else `ServerCall.begin` is called in its turn."""
         with self._lock:
             share.since = time.monotonic()
-            self._arriving[call] = share
-            share.is_reading = self._turns.take(share.connection)
-            if not share.is_reading:
-                self._turns.wait(share.connection, call)
+            self._line_up(call, share)
         return share.is_reading
+
+    def _line_up(self, call: "ServerCall", share: Share) -> None:
+        self._arriving[call] = share
+        share.is_reading = self._turns.take(share.connection)
+        if not share.is_reading:
+            self._turns.wait(share.connection, call)
 
     def _check(self, own: Connection, times: int) -> None:
         bounds = self.bounds
