@@ -6,8 +6,8 @@ import shutil
 import sqlite3
 import subprocess
 import tarfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -282,25 +282,48 @@ def test_a_stream_that_nobody_reads_on_is_told(keeper: Keeper, size: int) -> Non
     assert left_in(keeper.data) == before
 
 
+@contextmanager
+def half_restored(file: Path, new: Keeper) -> Iterator["subprocess.Popen[bytes]"]:
+    """A restore that has come to the middle of the hub's file, and waits for the rest of it."""
+    whole = file.read_bytes()
+    with subprocess.Popen(
+        command("restore", "-"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Whoever runs it may have one that keeps nobody out.
+        umask=0,
+    ) as process:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(whole[: len(whole) // 2])
+            process.stdin.flush()
+            wait_until((new.data / "restore.partial" / "default.db").exists)
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_restore_that_is_killed_has_done_nothing_and_the_next_one_clears_up(
     file: Path, new: Keeper
 ) -> None:
-    whole = file.read_bytes()
-    with subprocess.Popen(
-        command("restore", "-"), stdin=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        process.stdin.write(whole[: len(whole) // 2])
-        process.stdin.flush()
-        wait_until((new.data / "restore.partial" / "default.db").exists)
+    with half_restored(file, new):
         # Whoever comes meanwhile has to wait.
         assert "is in use by another scheduler" in refused(new, "restore", file)
-        process.kill()
     assert hubs_of(new.data) == []
     assert (new.data / "restore.partial").exists()
     assert new("restore", file).code == 0
     assert hubs_of(new.data) == ["default.db"]
     assert not (new.data / "restore.partial").exists()
+
+
+def test_nobody_else_can_look_into_what_is_being_restored(file: Path, new: Keeper) -> None:
+    # One that was there, with something of others in it, stays as open as it was.
+    new.data.mkdir()
+    new.data.chmod(0o755)
+    (new.data / "others.txt").write_text("")
+    with half_restored(file, new):
+        assert new.data.stat().st_mode & 0o777 == 0o755
+        assert (new.data / "restore.partial").stat().st_mode & 0o777 == 0o700
 
 
 def test_payloads_that_are_restored_are_claimed_before_anybody_else_collects_them(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.scheduler.store.claim import Claim
 from services.shared.payload_files import PayloadFiles
 from services.shared.private_directory import make_private
 
@@ -47,3 +48,18 @@ def test_a_worker_that_is_there_before_the_scheduler_makes_no_open_data_director
 ) -> None:
     PayloadFiles(tmp_path / "data" / "payloads").prepare()
     assert mode(tmp_path / "data") == 0o700
+
+
+def test_a_claim_opens_nothing_whether_the_payload_directory_is_there_or_not(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "there").mkdir()
+    for payloads in (tmp_path / "there", tmp_path / "data" / "payloads"):
+        claim = Claim(payloads, "1" * 32, tmp_path)
+        claim.take()
+        # Its files tell where data lies.
+        assert mode(payloads / ".schedulers") == 0o700
+        claim.release()
+    assert mode(tmp_path / "there") == 0o755
+    assert [mode(tmp_path / way) for way in ("data", "data/payloads")] == [0o700] * 2
