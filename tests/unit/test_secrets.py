@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 
@@ -181,9 +182,13 @@ class _Refusing(BaseHTTPRequestHandler):
     """An account that refuses everything, and says with what it was asked."""
 
     def _refuse(self) -> None:
+        told = f"<Code>AuthenticationFailed</Code><Message>{escape(self.path)}</Message>"
+        body = f'<?xml version="1.0" encoding="utf-8"?><Error>{told}</Error>'.encode()
         self.send_response(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(f"<Error><Message>{self.path}</Message></Error>".encode())
+        self.wfile.write(body)
 
     do_GET = do_HEAD = do_PUT = _refuse  # noqa: N815 - their base's names
 
@@ -218,6 +223,8 @@ def test_a_storage_account_that_refuses_is_told_of_without_what_was_shown_to_it(
         said = run(BLOBS, f"BlobEndpoint={endpoint};{proof};Container=things")
     assert SECRET not in said
     assert "the payload store blob container things cannot be used" in said
+    # What it was asked with, as the account says it.
+    assert "/a/things/a" in said
 
 
 def test_no_file_of_the_repository_holds_a_key() -> None:
