@@ -24,6 +24,8 @@ class Served:
     def __init__(self, server: GrpcServer, channel: Any, port: int) -> None:
         # Calls that the server has refused before they were taken.
         self.refused = 0
+        # And who hears of them.
+        self.told: Callable[[str, CallError], object] = quiet
         # Its stubs ask for serializers; bytes need none.
         self.channel = channel
         self.port = port
@@ -84,9 +86,10 @@ async def served(
     intake = intake or Intake(bounds, spared)
     test: Served | None = None
 
-    def refused(_method: str, _error: CallError) -> None:
+    def refused(method: str, error: CallError) -> None:
         if test is not None:
             test.refused += 1
+            test.told(method, error)
 
     server = GrpcServer(take, OPTIONS, intake, refused, meet)
     port = server.listen("127.0.0.1:0")

@@ -14,6 +14,7 @@ from services.scheduler.auth.gate import Gate
 from services.scheduler.auth.identity import Access
 from services.scheduler.auth.json_web_tokens import JsonWebTokens
 from services.scheduler.auth.key_sources import KeyAddress
+from services.scheduler.bounds import DEFAULTS, Bounds
 from services.scheduler.edge import open_calls
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.methods import USE_CASES, WAITING
@@ -91,7 +92,7 @@ class Scheduler:
 
 @asynccontextmanager
 async def scheduler(
-    folder: Path, *, dynamic: bool = False, gate: Gate | None = None
+    folder: Path, *, dynamic: bool = False, gate: Gate | None = None, bounds: Bounds = DEFAULTS
 ) -> AsyncIterator[Scheduler]:
     failures: list[BaseException] = []
     hubs = TaskHubs(
@@ -101,7 +102,8 @@ async def scheduler(
         on_failure=failures.append,
     )
     service = TaskHubService(hubs, gate or gate_of_file(folder))
-    async with served(service.take, meet=service.meets) as wire:
+    async with served(service.take, bounds, meet=service.meets) as wire:
+        wire.told = service.refused
         yield Scheduler(wire, hubs, service)
     hubs.close()
     assert failures == []
