@@ -83,3 +83,16 @@ def test_a_dry_run_calls_nothing(cloud: Cloud) -> None:
     assert ran.code == 0
     assert "az durabletask taskhub list -g rg --scheduler-name sched -o json" in ran.out
     assert cloud.calls == []
+
+
+def test_every_bad_option_is_told_at_once_and_nothing_is_called(cloud: Cloud) -> None:
+    bad = ("-g", "rg.", "-n", "s", "--subscription=-x", "--timeout", "0")
+    ran = cloud.run("azure-status", *bad)
+    assert (ran.code, ran.out) == (2, "")
+    assert [line.split(":")[0] for line in ran.err.splitlines()] == [
+        "--resource-group 'rg.'",
+        "--subscription '-x'",
+        "--name 's'",
+        "--timeout '0'",
+    ]
+    assert cloud.calls == []
