@@ -1,8 +1,7 @@
-"""The disk under the data: which file system it is, and how long its `fdatasync` takes."""
+"""The disk under the data: which file system it is, and what takes how much of it."""
 
 import os
 import tempfile
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,6 @@ from scripts.local_stack import ROOT
 
 # What is written there is never written to a disk.
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs"})
-# Two pages of a write-ahead log with their headers: a commit of little.
-_WRITTEN_BYTES: Final = 2 * (4096 + 24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +67,6 @@ def choose_directory(named: Path | None) -> Path:
 
 def _usual() -> Iterable[Path]:
     return (Path(tempfile.gettempdir()), Path("/var/tmp"), ROOT)  # noqa: S108 - only to make a folder of our own in
-
-
-class SyncProbe:
-    """Measures `fdatasync` of a small append, in the folder whose commits are to be told apart."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "probe"
-        self.seconds: list[float] = []
-
-    def measure(self, times: int) -> None:
-        """Appends and syncs so often."""
-        with self._path.open("ab", buffering=0) as file:
-            for _ in range(times):
-                file.write(os.urandom(_WRITTEN_BYTES))
-                begun = time.perf_counter()
-                os.fdatasync(file.fileno())
-                self.seconds.append(time.perf_counter() - begun)
 
 
 def bytes_below(folder: Path) -> int:

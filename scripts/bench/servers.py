@@ -1,4 +1,4 @@
-"""The three servers that are compared: ours, the SDK's testing backend, and the echo."""
+"""The servers that are compared: ours, the SDK's testing backend, and the echo."""
 
 import contextlib
 import subprocess
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from scripts.bench.errors import BenchError
 from scripts.bench.parts import part
-from scripts.local_stack import LocalStack, StackError, free_port
+from scripts.local_stack import SCHEDULER_READY, LocalStack, StackError, free_port
 
 # What is measured is the default, whatever this person's environment or .env says.
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -56,17 +56,20 @@ class Serving(Protocol):
 def stack_of(folder: Path, *, workers: int = 0, dashboard: bool = False) -> Iterator[LocalStack]:
     """Our own stack on free ports with its usual settings; raises `BenchError`."""
     try:
-        stack = LocalStack(
-            workers=workers,
-            logs=folder,
-            environment=dict(DEFAULTS) | {"PROCESSING_MS": "0", "TRANSIENT_FAILURE_RATE": "0"},
-            usual_ports=False,
-            dashboard=dashboard,
-        )
-        with stack:
+        with _stack(folder, workers=workers, dashboard=dashboard) as stack:
             yield stack
     except StackError as error:
         raise BenchError(str(error)) from error
+
+
+def _stack(folder: Path, *, workers: int = 0, dashboard: bool = False) -> LocalStack:
+    return LocalStack(
+        workers=workers,
+        logs=folder,
+        environment=dict(DEFAULTS) | {"PROCESSING_MS": "0", "TRANSIENT_FAILURE_RATE": "0"},
+        usual_ports=False,
+        dashboard=dashboard,
+    )
 
 
 def server_of(stack: LocalStack) -> Server:
@@ -84,6 +87,26 @@ def embedded_scheduler(folder: Path) -> Iterator[Server]:
     """The scheduler of this checkout, durable, with an empty data directory."""
     with stack_of(folder) as stack:
         yield server_of(stack)
+
+
+@contextlib.contextmanager
+def unsynced_scheduler(folder: Path) -> Iterator[Server]:
+    """The same, but for what its commits wait for: nothing is flushed to the disk."""
+    environment = _stack(folder).environment
+    log = folder / "scheduler.log"
+    with part(
+        "the scheduler that does not flush",
+        ["-m", "scripts.bench.unsynced"],
+        log=log,
+        ready=SCHEDULER_READY.pattern,
+        environment=environment,
+    ) as running:
+        yield Server(
+            address=f"127.0.0.1:{running.ready['grpc']}",
+            process=running.process,
+            http=f"http://127.0.0.1:{running.ready['http']}",
+            environment=environment,
+        )
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bench.disk import FileSystem, SyncProbe, bytes_below, choose_directory
+from scripts.bench.disk import FileSystem, bytes_below, choose_directory
 from scripts.bench.errors import BenchError
 
 
@@ -29,14 +29,6 @@ def test_a_directory_in_memory_is_refused() -> None:
         pytest.skip("this machine has no file system in memory")
     with pytest.raises(BenchError, match="in memory"):
         choose_directory(folder)
-
-
-def test_every_sync_is_measured(tmp_path: Path) -> None:
-    probe = SyncProbe(tmp_path)
-    probe.measure(2)
-    probe.measure(1)
-    assert len(probe.seconds) == 3
-    assert min(probe.seconds) > 0
 
 
 def test_logs_beside_the_data_do_not_count(tmp_path: Path) -> None:
