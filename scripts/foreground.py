@@ -11,8 +11,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import Final
 
 from scripts.local_stack import ROOT
@@ -71,6 +72,9 @@ class Foreground:
 
     def run(self) -> int:
         """Runs them all; 0 after Ctrl-C, else the code of the first that ended by itself."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A part may log what this terminal has no sign for.
+            sys.stdout.reconfigure(errors="backslashreplace")
         # A terminal that is closed stops the stack as Ctrl-C does.
         signals = StopSignals(signal.SIGHUP)
         self._selector.register(signals, selectors.EVENT_READ)
@@ -79,7 +83,7 @@ class Foreground:
             while self._running:
                 self._look(signals)
         finally:
-            self._kill()
+            self._kill(self._running.values())
             self._selector.close()
         return self._code or 0
 
@@ -91,7 +95,9 @@ class Foreground:
             else:
                 self._read(key.data)
         if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._kill()
+            # Its end is met as any other's: the first part is asked after that of the last other.
+            self._deadline = None
+            self._kill(self._in_turn())
 
     def _start(self, part: Part) -> None:
         # A session of its own, so that Ctrl-C reaches only us and we choose the order of stopping.
@@ -158,16 +164,18 @@ class Foreground:
             self._deadline = time.monotonic() + self._grace_seconds
         self._ask()
 
-    def _ask(self) -> None:
-        """Asks what is next in turn to end: the others, and when there are none, the first."""
+    def _in_turn(self) -> list[_Running]:
+        """What is next to end: the others, and when there are none, the first."""
         others = [one for name, one in self._running.items() if name != self._first.name]
-        for running in others or self._running.values():
+        return others or list(self._running.values())
+
+    def _ask(self) -> None:
+        for running in self._in_turn():
             running.process.terminate()
 
-    def _kill(self) -> None:
-        """Ends what did not end in its time; its end is met as any other's."""
-        self._deadline = None
-        for running in self._running.values():
+    def _kill(self, late: Iterable[_Running]) -> None:
+        """Ends what did not end in its time."""
+        for running in late:
             self._say(f"{running.part.name} does not end: killed")
             running.process.kill()
 
