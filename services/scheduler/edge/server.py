@@ -90,7 +90,7 @@ class ServerCall:
         # Only of a call that has not ended: gRPC crashes otherwise.
         self._connection: bytes = self._call.peer()
         try:
-            size = sum([len(value) for _, value in self.metadata])
+            size = sum([len(name) + len(value) for name, value in self.metadata])
             share = self._share = self._intake.admit(self, self._connection, size, asks=asks)
         except OverloadError as error:
             refuse(self, error)

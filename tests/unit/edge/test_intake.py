@@ -119,16 +119,19 @@ async def test_what_requests_hold_is_bounded_and_one_is_always_taken() -> None:
         assert await test.unary(b"at once") == b"well"
 
 
+@pytest.mark.parametrize(
+    "metadata", [("long", "x" * 7_000), ("x" * 7_000, "")], ids=["value", "name"]
+)
 @on_a_loop
-async def test_the_metadata_of_a_call_counts_as_its_request_does() -> None:
+async def test_the_metadata_of_a_call_counts_as_its_request_does(metadata: tuple[str, str]) -> None:
     kept = Kept()
     async with served(kept, Bounds(call_bytes_max=10_000)) as test:
         first = test.channel.unary_unary("/test/call").future(
-            b"", timeout=SECONDS, metadata=[("long", "x" * 7_000)]
+            b"", timeout=SECONDS, metadata=[metadata]
         )
         taken = await kept.next()
         assert "(SCHEDULER_CALL_BYTES_MAX)" in refusal(
-            await test.unary(b"at once", metadata=[("long", "x" * 7_000)])
+            await test.unary(b"at once", metadata=[metadata])
         )
         taken.reply(b"late")
         assert await ends(first) == b"late"
