@@ -120,7 +120,8 @@ class Intake:
         with self._lock:
             share.since = time.monotonic()
             self._line_up(call, share)
-        return share.is_reading
+            # Its turn may come the moment the lock is free: then it is begun there, and only there.
+            return share.is_reading
 
     def _line_up(self, call: "ServerCall", share: Share) -> None:
         self._arriving[call] = share

@@ -1,5 +1,6 @@
 """Whose request is read next, and whose is given up for it: the rules, without a server."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from services.scheduler.bounds import Bounds
 from services.scheduler.edge import intake, turns
 from services.scheduler.edge.intake import Intake, Share
 from services.scheduler.edge.turns import READING_BYTES_MAX, places_of
+from tests.unit.edge.test_intake import Arriving
 
 MIB = 1024 * 1024
 PLACES = 8
@@ -308,3 +310,35 @@ def test_a_connection_is_known_while_it_calls_and_some_time_longer(made: Intake)
     assert made.connections == 1
     made.look()
     assert made.connections == 0
+
+
+class Interrupting:
+    """A lock that lets another thread in as soon as it is free."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            thread = threading.Thread(target=meanwhile)
+            thread.start()
+            thread.join()
+
+
+def test_a_request_is_read_once_though_its_turn_comes_while_it_is_asked_for() -> None:
+    lock: Any = Interrupting()
+    # Two places, one of them for whoever is new.
+    made = Intake(Bounds(message_bytes_max=READING_BYTES_MAX), _lock=lock)
+    first, began = Sent(made, "first"), list[int]()
+    call: Any = Arriving(1, began)
+    share = made.admit(call, b"second", asks=False)
+    lock.meanwhile = first.arrives
+    if made.ask(call, share):
+        call.begin()
+    assert began == [1]
