@@ -31,7 +31,7 @@ from services.scheduler.edge.methods import (
     Call,
     UseCase,
 )
-from services.scheduler.edge.open_calls import OpenCalls
+from services.scheduler.edge.open_calls import RECHECK_SECONDS, OpenCalls
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.engine.protos import pb
@@ -57,6 +57,8 @@ _TELL_SECONDS: Final = 10.0
 _PING: Final = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 _Take = Callable[[ServerCall, Identity], None]
+# What is done with a call once its caller is known.
+_Then = Callable[[ServerCall, _Take, Identity], None]
 _UNKNOWN: Final[tuple[str, _Take | None]] = ("unknown", None)
 _Serve = Callable[[ServerCall, Identity], Coroutine[Any, Any, None]]
 # What workers answer: `edge/intake.py` says why it is spared.
@@ -71,6 +73,8 @@ class TaskHubService:
     def __init__(self, hubs: TaskHubs, gate: Gate) -> None:
         self._hubs = hubs
         self._gate = gate
+        # A clock that never goes back.
+        self._seconds = asyncio.get_running_loop().time
         # Where all are let in, nothing is looked at: every call comes through here.
         self._is_open = gate.is_open
         self.open_calls = OpenCalls(gate, self._refuse)
@@ -102,7 +106,7 @@ class TaskHubService:
         self._tell(error)
 
     def _tell(self, error: CallError) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._seconds()
         # Whoever is refused comes again at once: a line for each would fill the disk.
         if now >= self._tells_again_at:
             self._tells_again_at = now + _TELL_SECONDS
@@ -127,15 +131,31 @@ class TaskHubService:
 
     def _meet(self, call: ServerCall) -> None:
         """Has the request of a call read once it is known that its caller may make it."""
+        self._ask(call, self._read)
+
+    def _read(self, call: ServerCall, take: _Take, identity: Identity) -> None:
+        call.read(partial(self._take_read, take, identity, self._seconds()))
+
+    def _take_read(
+        self, take: _Take, identity: Identity, asked_at: float, call: ServerCall
+    ) -> None:
+        """Takes up a call with its request; who took long to send it is asked once more."""
+        if self._seconds() - asked_at < RECHECK_SECONDS:
+            take(call, identity)
+        else:
+            self._ask(call, _take_up)
+
+    def _ask(self, call: ServerCall, then: _Then) -> None:
+        """Goes on with a call whose caller may make it, once that can be told."""
         try:
-            self._let_in(call)
+            self._let_in(call, then)
         except KeysWantedError:
-            task = asyncio.get_running_loop().create_task(self._let_in_later(call))
+            task = asyncio.get_running_loop().create_task(self._let_in_later(call, then))
             self._arriving.add(task)
             task.add_done_callback(self._arriving.discard)
 
-    def _let_in(self, call: ServerCall) -> None:
-        """Refuses a call, or has it read and taken; raises `KeysWantedError`."""
+    def _let_in(self, call: ServerCall, then: _Then) -> None:
+        """Refuses a call, or goes on with it; raises `KeysWantedError`."""
         name, take = self._methods.get(call.method, _UNKNOWN)
         identity = ANYONE
         try:
@@ -149,12 +169,12 @@ class TaskHubService:
         except CallError as error:
             self._refuse(name, error, call, identity)
         else:
-            call.read(partial(_take_of, take, identity))
+            then(call, take, identity)
 
-    async def _let_in_later(self, call: ServerCall) -> None:
+    async def _let_in_later(self, call: ServerCall, then: _Then) -> None:
         await self._gate.renewed()
         try:
-            self._let_in(call)
+            self._let_in(call, then)
         except KeysWantedError:
             # Still on their way: whose token it is cannot be told.
             name, _ = self._methods.get(call.method, _UNKNOWN)
@@ -326,7 +346,7 @@ class TaskHubService:
         call.refuse(code, f"{name} failed unexpectedly: the scheduler's log says why")
 
 
-def _take_of(take: _Take, identity: Identity, call: ServerCall) -> None:
+def _take_up(call: ServerCall, take: _Take, identity: Identity) -> None:
     take(call, identity)
 
 

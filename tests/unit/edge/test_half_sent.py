@@ -21,7 +21,14 @@ from services.scheduler.engine.protos import pb
 from services.scheduler.hub.hubs import TaskHubs
 from services.scheduler.store.database import DataDirectory
 from tests.store.loops import on_a_loop
-from tests.unit.auth.callers import CONTRIBUTOR, READER, UNKNOWN, bearer, gate_of_file
+from tests.unit.auth.callers import (
+    CONTRIBUTOR,
+    READER,
+    UNKNOWN,
+    bearer,
+    gate_of_file,
+    token_file,
+)
 from tests.unit.auth.key_server import key_server
 from tests.unit.auth.signers import Signer, published, rules_for
 from tests.unit.edge.half_sent import HalfSender
@@ -276,6 +283,28 @@ async def test_nothing_is_read_of_what_a_caller_may_not_send(tmp_path: Path) -> 
             )
             await asyncio.to_thread(push, [(sender, call)], lambda: full([(sender, call)]) == 1)
             assert made.reading == 1
+
+
+@on_a_loop
+async def test_who_may_no_longer_when_the_request_is_whole_has_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever its time, a request is sent for too long.
+    monkeypatch.setattr("services.scheduler.edge.service.RECHECK_SECONDS", 0.0)
+    made = Intake()
+    start = pb.CreateInstanceRequest(instanceId="a", name="b")
+    start.input.value = "x" * PROMISED
+    message = start.SerializeToString()
+    async with guarded(tmp_path, gate_of_file(tmp_path), made) as test:
+        with HalfSender(test.port) as sender:
+            fields = (bearer(CONTRIBUTOR) | {"taskhub": "default"}).items()
+            first, second = (sender.call(START, len(message), *fields) for _ in range(2))
+            for call, code in ((first, b"grpc-status\x010"), (second, UNAUTHENTICATED)):
+                assert await asyncio.to_thread(sender.send_all, call, message, SECONDS)
+                sender.finish(call)
+                told = await asyncio.to_thread(sender.until_ended, call, SECONDS)
+                assert code in told
+                token_file(tmp_path, f"reader reader default {READER}\n")
 
 
 @on_a_loop
