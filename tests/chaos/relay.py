@@ -8,10 +8,14 @@ _BYTES: Final = 65_536
 
 
 class Relay:
-    """Listens at `address` for a block; what it has connected stays open until its end."""
+    """Listens at `address` for a block; what it has connected stays open until its end.
 
-    def __init__(self, port: int) -> None:
+    Where it `hears_nothing`, the first words of a client pass, and no call that it makes.
+    """
+
+    def __init__(self, port: int, *, hears_nothing: bool = False) -> None:
         self._port = port
+        self._hears_nothing = hears_nothing
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._silent: set[socket.socket] = set()
@@ -35,6 +39,9 @@ class Relay:
             try:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(("127.0.0.1", self._port))
+                if self._hears_nothing:
+                    far.sendall(near.recv(_BYTES))
+                    self._silent.add(near)
             except OSError:
                 return
             self.accepted += 1
