@@ -10,7 +10,9 @@ from services.dashboard.errors import SchedulerAwayError
 from services.dashboard.scheduler_api import connected
 from services.shared.bearer import TokenSource
 from tests.e2e.certificates import made
+from tests.store.loops import on_a_loop
 from tests.unit.auth.key_server import KeyServer, key_server
+from tests.unit.edge.served import served
 
 
 def ask(server: KeyServer, ca: Path | None = None) -> object:
@@ -41,6 +43,17 @@ def test_a_certificate_that_is_not_trusted_gets_no_token(tmp_path: Path) -> None
         with pytest.raises(SchedulerAwayError, match="its certificate is not trusted"):
             ask(server, other.ca)
         assert server.asked == 0
+
+
+@on_a_loop
+async def test_what_speaks_no_http_is_not_taken_for_one_that_hung_up() -> None:
+    # The likeliest: the scheduler's other port.
+    async with (
+        served(lambda call: call.reply(b"")) as test,
+        connected(f"http://127.0.0.1:{test.port}") as api,
+    ):
+        with pytest.raises(SchedulerAwayError, match=r"it does not speak HTTP: .* 8081"):
+            await api.call(None, "")
 
 
 def test_no_proxy_of_the_environment_gets_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
