@@ -169,7 +169,12 @@ class KeyAddress:
                 log.debug("signing keys came after the end")
 
         # A daemon: a server that does not answer must not keep a scheduler from stopping.
-        threading.Thread(target=fetch, name="jwks", daemon=True).start()
+        thread = threading.Thread(target=fetch, name="jwks", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # There are as many as the system allows: as good as a server that does not answer.
+            self._done(error)
 
     def _done(self, outcome: KeySet | Exception) -> None:
         self._is_away = not isinstance(outcome, KeySet)

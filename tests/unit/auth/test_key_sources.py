@@ -286,6 +286,34 @@ def test_a_bad_answer_lets_nobody_in_and_throws_nobody_out(number: int) -> None:
 
 
 @on_a_loop
+async def test_where_no_thread_can_be_started_keys_that_are_known_go_on_to_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        # As Python says it, where there are as many as the system allows.
+        raise RuntimeError("can't start new thread")
+
+    with key_server() as server:
+        server.document = published(ONE)
+        door = Door(server)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refused)
+            with pytest.raises(AuthenticationAwayError):
+                await door.admit(ONE.token())
+        door.now += REFETCH_SECONDS
+        assert await door.admit(ONE.token()) == "ada"
+        door.now += REFRESH_SECONDS + 1
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refused)
+            assert await door.admit(ONE.token()) == "ada"
+        assert server.asked == 1
+        door.now += REFETCH_SECONDS
+        assert await door.admit(ONE.token()) == "ada"
+        await door.fetched()
+        assert server.asked == 2
+
+
+@on_a_loop
 async def test_keys_are_looked_at_again_and_one_that_is_taken_back_counts_no_more() -> None:
     with key_server() as server:
         server.document = published(ONE, TWO)
