@@ -26,7 +26,7 @@ from scripts.local_stack import (
 from services.client.errors import BadInputError
 from services.client.order_input import good_orders
 from services.shared.orders import BATCH_SIZE_MAX
-from services.shared.standard_output import READER_GONE, leave_standard_output
+from services.shared.standard_streams import READER_GONE, leave_standard_output
 
 _SAMPLE: Final = ROOT / "orders" / "sample.csv"
 _BATCH_SIZE: Final = "10"

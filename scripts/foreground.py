@@ -18,7 +18,7 @@ from typing import Final
 
 from scripts.local_stack import ROOT
 from services.shared.signals import StopSignals
-from services.shared.standard_output import leave_standard_output
+from services.shared.standard_streams import leave_standard_output
 
 _OURS: Final = "dev"
 # ANSI's cyan, yellow, green, magenta, blue: not red, which says that something is wrong.

@@ -18,7 +18,7 @@ from services.client.settings import ClientSettings
 from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.payload_files import PayloadMissingError
-from services.shared.standard_output import READER_GONE, leave_standard_output
+from services.shared.standard_streams import READER_GONE, leave_standard_output
 from services.shared.tracing import leave_out_opentelemetry
 
 app = typer.Typer(

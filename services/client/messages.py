@@ -3,13 +3,14 @@
 What others wrote (ids, names, errors) is shown as it stands, but never as a terminal's commands.
 """
 
-import os
 import sys
 from io import TextIOWrapper
 from typing import Final, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+from services.shared.standard_streams import replace_closed_streams
 
 # A pipe has no width: a table that wrapped there would cut ids in two.
 _PIPE_COLUMNS: Final = 1_000
@@ -25,15 +26,10 @@ class _Console(Console):
 
 
 def make_streams_robust() -> None:
-    """Makes standard output and error take any text: escaped where their encoding has no sign.
-
-    A stream that was closed before we started is replaced by one that leads nowhere.
-    """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
-        elif isinstance(stream, TextIOWrapper):
+    """Makes standard output and error take any text: escaped where their encoding has no sign."""
+    replace_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

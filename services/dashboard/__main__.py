@@ -9,11 +9,13 @@ from services.dashboard.usage import USAGE
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.logs import configure_logging
+from services.shared.standard_streams import replace_closed_streams
 from services.shared.usage import answer
 
 
 def main() -> int:
     """Runs the dashboard; 0 after a stop, 2 when it cannot start."""
+    replace_closed_streams()
     code = answer(sys.argv[1:], USAGE)
     if code is not None:
         return code

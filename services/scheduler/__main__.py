@@ -11,6 +11,7 @@ from services.scheduler.usage import COMMANDS, USAGE
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.logs import configure_logging
+from services.shared.standard_streams import replace_closed_streams
 from services.shared.usage import answer
 
 
@@ -19,6 +20,7 @@ def main() -> int:
 
     A command has exit codes of its own.
     """
+    replace_closed_streams()
     if sys.argv[1:] and sys.argv[1] in COMMANDS:
         from services.scheduler import commands  # noqa: PLC0415 - a scheduler has no use for them
 

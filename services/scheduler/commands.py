@@ -1,6 +1,7 @@
 """`backup`, `restore` and `check`: what an operator runs beside the scheduler or without it."""
 
 import argparse
+import os
 import signal
 import sqlite3
 import sys
@@ -22,7 +23,7 @@ from services.scheduler.store.whole_file import scratch_folder, whole_file
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 from services.shared.payload_files import PayloadFiles
-from services.shared.standard_output import READER_GONE, leave_standard_output
+from services.shared.standard_streams import READER_GONE, leave_standard_output
 
 _DONE: Final = 0
 _DONE_IN_PART: Final = 1
@@ -156,6 +157,9 @@ def _back_up(parsed: argparse.Namespace, settings: DataSettings) -> int:
 
 
 def _to_stdout(backup: Backup, settings: DataSettings) -> BackedUp:
+    if getattr(sys.stdout, "name", None) == os.devnull:
+        # It was closed before the start. Sent there by somebody, it has another name.
+        raise BackupError("standard output is closed: send it to a file")
     if sys.stdout.isatty():
         raise BackupError("standard output is a terminal: send it to a file")
     if not settings.data_dir.is_dir():

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from services.shared.standard_output import READER_GONE, leave_standard_output
+from services.shared.standard_streams import READER_GONE, leave_standard_output
 
 _HELP: Final = frozenset({"--help", "-h"})
 _BAD_USAGE: Final = 2

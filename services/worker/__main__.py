@@ -5,6 +5,7 @@ import sys
 from services.shared.environment import Environment
 from services.shared.errors import PayloadStoreError, SchedulerUnavailableError, SettingsError
 from services.shared.logs import configure_logging
+from services.shared.standard_streams import replace_closed_streams
 from services.shared.tracing import leave_out_opentelemetry
 from services.shared.usage import answer
 from services.worker.settings import WorkerSettings
@@ -13,6 +14,7 @@ from services.worker.usage import USAGE
 
 def main() -> int:
     """Runs the worker; 0 after a stop, 2 for settings or arguments that cannot be used."""
+    replace_closed_streams()
     code = answer(sys.argv[1:], USAGE)
     if code is not None:
         return code
