@@ -1,7 +1,7 @@
 """The histories of running instances, folded, in a bounded cache: a turn reads only what is new."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from services.scheduler.engine.instance import Instance, fold_all
@@ -25,8 +25,7 @@ class Execution:
 
     def after(self, instance: Instance, chunk: bytes, events: int) -> "Execution":
         """The execution after one more turn."""
-        return replace(
-            self,
+        return Execution(
             instance=instance,
             chunks=(*self.chunks, chunk),
             events=self.events + events,

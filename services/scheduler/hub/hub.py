@@ -81,7 +81,11 @@ class Hub:
 
     def get(self, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
         """An instance's state, or that there is none."""
-        row = self._store.find_instance(request.instanceId)
+        return self._state(request, self._store.find_instance(request.instanceId))
+
+    def _state(
+        self, request: pb.GetInstanceRequest, row: InstanceRow | None
+    ) -> pb.GetInstanceResponse:
         if row is None:
             return pb.GetInstanceResponse(exists=False)
         payloads = self._store.payloads_of(row.seq) if request.getInputsAndOutputs else None
@@ -108,7 +112,7 @@ class Hub:
             row = self._store.find_instance(request.instanceId)
             if row is None and existed:
                 break
-        return self.get(request)
+        return self._state(request, row)
 
     def raise_event(self, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
         """Sends an external event.

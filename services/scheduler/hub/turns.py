@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -147,7 +147,7 @@ class Turns:
         )
         if decision.next_execution:
             trace = None
-        row = replace(row, custom_status=status, trace=trace or None, deliveries=0)
+        row = row.after_turn(custom_status=status, trace=trace or None)
         self._commit(row, turn, decision, now)
         if decision.ending is None:
             self._store.save_turn(row, now)
@@ -203,7 +203,7 @@ class Turns:
         inbox = self._store.count_messages(row.seq)
         is_due = not lives or self._is_due(row.seq, inbox, lease)
         if after is not None and is_due and inbox:
-            self._parts.offer_turn(replace(after, deliveries=0))
+            self._parts.offer_turn(after)
         if row.status == Status.PENDING:
             self._router.tell(row.instance_id)
 

@@ -1,7 +1,7 @@
 """The rows of the store as values, one function per table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -51,6 +51,12 @@ class InstanceRow:
         """Bytes of what may be large, about."""
         found = (self.custom_status, self.failure, self.tags, self.trace)
         return sum(len(part) for part in found if part is not None)
+
+    def after_turn(self, *, custom_status: str | None, trace: bytes | None) -> "InstanceRow":
+        """The row once a turn has been delivered well; most turns change nothing of it."""
+        if (custom_status, trace, 0) == (self.custom_status, self.trace, self.deliveries):
+            return self
+        return replace(self, custom_status=custom_status, trace=trace, deliveries=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

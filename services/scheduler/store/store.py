@@ -5,15 +5,15 @@ Histories, inboxes and queues hold events as bytes: they are parsed where they a
 
 import sqlite3
 import sys
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from services.scheduler.engine.effects import Ending
 from services.scheduler.engine.protos import pb, text_of
 from services.scheduler.engine.status import Status
+from services.scheduler.store.known import KnownInstances
 from services.scheduler.store.packing import packed
 from services.scheduler.store.recent import RecentActivities
 from services.scheduler.store.references import Condemned, Holder, References
@@ -28,11 +28,6 @@ from services.scheduler.store.rows import (
 from services.scheduler.store.statements import SQL
 from services.scheduler.store.tables import Tables
 
-# Of running instances, so that a message costs no look-up.
-_ROWS_KEPT: Final = 4_096
-# One with a large custom status or failure is looked up.
-_ROW_BYTES_KEPT: Final = 16_384
-
 
 class Store(Tables):
     """One hub's tables. Everything here happens inside the caller's use case."""
@@ -45,12 +40,12 @@ class Store(Tables):
         # Messages, operations and activities in the order of arrival, over all inboxes and queues.
         # It begins with the time: a number that was used before a restart is never used again.
         self._last_seq: int = max((self._one("last_seq") or (0,))[0], micros(now))
-        self._rows: OrderedDict[int, InstanceRow] = OrderedDict()
+        self._known = KnownInstances()
         self._recent = RecentActivities()
 
     def forget(self) -> None:
         """Drops what is remembered of rows: some of them have been rolled back."""
-        self._rows.clear()
+        self._known.forget_all()
         self._recent.forget()
 
     def next_seq(self) -> int:
@@ -61,16 +56,8 @@ class Store(Tables):
     # Instances
 
     def _change(self, name: str, values: dict[str, Any]) -> None:
-        self._rows.pop(values["seq"], None)
+        self._known.forget(values["seq"])
         self._execute(SQL[name], values)
-
-    def _keep(self, row: InstanceRow) -> None:
-        if row.size > _ROW_BYTES_KEPT:
-            self._rows.pop(row.seq, None)
-            return
-        self._rows[row.seq] = row
-        if len(self._rows) > _ROWS_KEPT:
-            self._rows.popitem(last=False)
 
     def add_instance(
         self, started: pb.ExecutionStartedEvent, now: datetime, scheduled_at: datetime | None
@@ -95,24 +82,27 @@ class Store(Tables):
         seq = self._insert("insert_instance", {**values, "input": given})
         self.references.hold(Holder.INSTANCE, seq, given)
         row = new_instance_row(seq, values)
-        self._keep(row)
+        self._known.keep(row)
         return row
 
     def find_instance(self, instance_id: str) -> InstanceRow | None:
         """The instance that has this id now."""
+        known = self._known.named(instance_id)
+        if known is not None:
+            return known
         row = self._one("find_instance", (instance_id,))
         return None if row is None else instance_row(row)
 
     def load_instance(self, seq: int) -> InstanceRow | None:
         """An incarnation, if it is still there."""
-        known = self._rows.get(seq)
+        known = self._known.row(seq)
         if known is not None:
             return known
         raw = self._one("load_instance", (seq,))
         if raw is None:
             return None
         row = instance_row(raw)
-        self._keep(row)
+        self._known.keep(row)
         return row
 
     def payloads_of(self, seq: int) -> tuple[str | None, str | None]:
@@ -137,10 +127,10 @@ class Store(Tables):
         }
         self._execute(SQL["save_turn"], {"seq": row.seq, **changed})
         self.references.hold(Holder.INSTANCE, row.seq, row.custom_status)
-        known = self._rows.get(row.seq)
+        known = self._known.row(row.seq)
         if known is not None:
             # Not the row that was given: the turn may have begun another execution.
-            self._keep(replace(known, **changed, deliveries=0))
+            self._known.keep(replace(known, **changed, deliveries=0))
 
     def save_status(self, seq: int, status: Status, now: datetime) -> None:
         """Suspended, or running again."""
@@ -209,7 +199,7 @@ class Store(Tables):
 
     def delete_instance(self, seq: int) -> list[int]:
         """An incarnation with all that is its own; gives the `seq` of its open activities."""
-        self._rows.pop(seq, None)
+        self._known.forget(seq)
         activities = self.delete_activities(seq)
         for statement in (
             "delete_history",
@@ -384,7 +374,8 @@ class Store(Tables):
 
     def count_delivery(self, kind: str, seq: int, instance: int) -> None:
         """One more delivery that ended its stream; kind: `instance`, `activity`, `entity`."""
-        self._rows.pop(seq, None)
+        if kind == "instance":
+            self._known.forget(seq)
         self._recent.forget_row(seq)
         values = (instance, seq) if kind == "activity" else (seq,)
         self._execute(SQL[f"count_delivery_of_{kind}"], values)
