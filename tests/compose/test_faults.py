@@ -74,8 +74,10 @@ def waiting_client(
     stack: ComposeStack, instance_id: str, told: Path
 ) -> Iterator["subprocess.Popen[str]"]:
     """A client that waits, in a container of its own; `told` is what it says meanwhile."""
-    client = ("run", "--rm", "--no-TTY", "client", "wait", instance_id, "--json")
-    command = ("docker", "compose", *client)
+    # The silence is the workers' to end, which a busy machine may do late.
+    patience = ("--env", "CLIENT_CONNECT_SECONDS=60")
+    client = ("client", "wait", instance_id, "--json")
+    command = ("docker", "compose", "run", "--rm", "--no-TTY", *patience, *client)
     with (
         told.open("w") as stderr,
         subprocess.Popen(
