@@ -20,7 +20,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from scripts.local_stack import ROOT, LocalStack
 from tests.conformance.hub import Hub
-from tests.conformance.raw_worker import RawWorker
+from tests.conformance.raw_worker import RawWorker, asks_for, schedules
 from tests.e2e.conftest import StackMaker
 from tests.e2e.processes import wait_until
 from tests.e2e.schedulers import ask, hub_of, metric, rss_mib
@@ -36,6 +36,7 @@ SMALL = {
     "SCHEDULER_MESSAGE_BYTES_MAX": str(4 * MIB),
     "SCHEDULER_PENDING_MAX": "3",
     "SCHEDULER_TASK_HUBS_MAX": "2",
+    "SCHEDULER_UNREAD_BYTES_MAX": str(MIB),
     "SCHEDULER_WAITERS_MAX": "2",
     "SCHEDULER_WORKERS_MAX": "2",
 }
@@ -135,6 +136,25 @@ def test_histories_that_are_not_read_are_bounded(hub: Hub) -> None:
         again = stub.StreamInstanceHistory(request, timeout=10)
         assert sum(len(chunk.events) for chunk in again) == 5
         stub.TerminateInstance(pb.TerminateRequest(instanceId="long"), timeout=10)
+
+
+def test_a_worker_that_reads_again_is_given_what_it_had_no_room_for(hub: Hub) -> None:
+    parts = range(1, 11)
+    large = "x" * 300 * KIB
+    with hub.stub() as stub:
+        start(stub, "wide")
+        with ExitStack() as opened:
+            worker = RawWorker(stub, asks_for(orchestrations=["nobody"]))
+            opened.callback(worker.close)
+            worker.decide(worker.item(), *(schedules(n, "part", large) for n in parts))
+        # What comes unasked stays little.
+        with hub.stub(("grpc.http2.bdp_probe", 0)) as reader:
+            unread = reader.GetWorkItems(asks_for(activities=["part"]), timeout=10)
+            # Nothing of it is answered: that alone would not bring the rest.
+            read = [next(unread).activityRequest.taskId for _ in parts]
+            assert sorted(read) == list(parts)
+            unread.cancel()
+        stub.TerminateInstance(pb.TerminateRequest(instanceId="wide"), timeout=10)
 
 
 def test_task_hubs_that_anybody_may_make_are_bounded_on_both_ports(

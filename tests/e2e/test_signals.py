@@ -44,6 +44,9 @@ def test_a_scheduler_that_is_asked_to_stop_takes_answers_and_gives_no_more_work(
                 # It waits for an answer for longer than for calls that have been asked.
                 with pytest.raises(subprocess.TimeoutExpired):
                     scheduler.wait(ACTIVITY_SECONDS)
+                # Another worker has nothing to wait for there.
+                late = stub.GetWorkItems(asks_for(activities=["part"]), timeout=STOP_SECONDS_MAX)
+                assert late.code() is grpc.StatusCode.UNAVAILABLE
                 worker.answer(held, '"done"')
                 # There is room for the other one, and it does not come.
                 assert scheduler.wait(STOP_SECONDS_MAX) == 0

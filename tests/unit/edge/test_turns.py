@@ -137,6 +137,11 @@ def test_who_has_sent_nothing_whole_yet_has_one_place_and_all_such_have_half_of_
     assert made.reading == 6
 
 
+def test_who_takes_a_request_back_has_proved_nothing(made: Intake) -> None:
+    assert Sent(made, "new").arrives(None)
+    assert read(sent(made, "new", 3)) == 1
+
+
 def test_who_is_new_is_not_kept_out_by_those_who_are_known(made: Intake) -> None:
     for name in "ab":
         proved(made, name)
@@ -295,6 +300,17 @@ def test_what_is_given_up_while_it_waits_is_never_read(made: Intake, move: Move)
     assert read(waiting) == 0
     assert made.reading == 0
     assert Sent(made, "c").is_read
+
+
+def test_what_was_given_up_holds_nothing_though_it_comes_all_the_same(
+    made: Intake, move: Move
+) -> None:
+    call = Sent(made, "a")
+    move(intake.REQUEST_SECONDS)
+    assert [late for late, _ in made.look()] == [call.as_call]
+    made.end(call.as_call, call.share)
+    assert not made.arrived(call.as_call, call.share, MIB)
+    assert (made.calls, made.held, made.reading) == (0, 0, 0)
 
 
 def test_a_connection_is_known_while_it_calls_and_some_time_longer(made: Intake) -> None:
