@@ -18,15 +18,24 @@ from services.shared.environment import Environment
 from services.shared.errors import SettingsError
 
 _PORT_MAX: Final = 65_535
-# Longer than a worker's own grace is by default.
-_GRACE_SECONDS: Final = 35
+# As the worker has them; it is given more than its own grace, to send its results and to end.
+_WORKER_GRACE_SECONDS: Final = 30
+_WORKER_GRACE_SECONDS_MAX: Final = 3_600
+_SPARE_SECONDS: Final = 5
 
 
 def main() -> int:
     """Runs every part with a prefixed log; 0 after Ctrl-C, else the first one's code."""
     try:
         workers = read_workers(sys.argv[1] if len(sys.argv) > 1 else "2")
-        environment = _environment()
+        own = Environment.of_process()
+        grace_seconds = own.integer(
+            "WORKER_GRACE_SECONDS",
+            _WORKER_GRACE_SECONDS,
+            minimum=0,
+            maximum=_WORKER_GRACE_SECONDS_MAX,
+        )
+        environment = _environment(own)
     except (StackError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -42,13 +51,13 @@ def main() -> int:
     # Its line of readiness is the link.
     others.append(Part(name="dashboard", module="services.dashboard", environment=environment))
     # Not before it is ready: at its address another one may answer, which this one then fails on.
-    stack = Foreground(scheduler, others, ready=SCHEDULER_READY, grace_seconds=_GRACE_SECONDS)
+    grace_seconds += _SPARE_SECONDS
+    stack = Foreground(scheduler, others, ready=SCHEDULER_READY, grace_seconds=grace_seconds)
     return stack.run()
 
 
-def _environment() -> dict[str, str]:
+def _environment(environment: Environment) -> dict[str, str]:
     """Ours, in which the others look for the scheduler where it is, and for a hub of it."""
-    environment = Environment.of_process()
     connection = read_connection(environment)
     grpc_port = environment.integer("SCHEDULER_GRPC_PORT", 8080, minimum=1, maximum=_PORT_MAX)
     http_port = environment.integer("SCHEDULER_HTTP_PORT", 8081, minimum=0, maximum=_PORT_MAX)

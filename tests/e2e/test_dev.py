@@ -125,3 +125,18 @@ def test_dev_ends_with_the_first_of_its_parts(tmp_path: Path) -> None:
     text = log.read_text()
     assert "scheduler ended (signal 9)" in text
     assert "worker-1 ended (exit code 0)" in text
+
+
+def test_dev_gives_a_worker_the_grace_that_it_is_to_have_and_then_ends_it(tmp_path: Path) -> None:
+    log, port = tmp_path / "dev.log", str(free_port(0))
+    data = tmp_path / "data"
+    with dev(log, data, SCHEDULER_GRPC_PORT=port, WORKER_GRACE_SECONDS="0") as process:
+        wait_for_line(log, "connected to", times=2)
+        # It can neither end nor say why.
+        os.kill(pid_of(log, "worker-1"), signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(20) == 0
+    text = log.read_text()
+    assert "worker-1 does not end: killed" in text
+    assert "scheduler ended (exit code 0)" in text
+    assert text.count("killed") == 1
