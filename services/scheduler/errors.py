@@ -102,10 +102,16 @@ class OverloadError(CallError):
 class LateRequestError(CallError):
     """The request of a call did not come in time; nothing of it is kept."""
 
-    def __init__(self, seconds: float, *, others: bool = False) -> None:
-        """`others` is whether they wait for the place that it has."""
-        why = ", and others wait to send theirs" if others else ""
-        super().__init__(f"The request was not there after {seconds:.0f} s{why}")
+    def __init__(self, seconds: float, *, others: bool = False, is_read: bool = True) -> None:
+        """`others` is whether they wait for its place; `is_read`, whether it has had one."""
+        if is_read:
+            why = ", and others wait to send theirs" if others else ""
+            text = f"The request was not there after {seconds:.0f} s{why}"
+        else:
+            text = (
+                f"The request had not had its turn after {seconds:.0f} s: others are read before it"
+            )
+        super().__init__(text)
 
 
 class StoppingError(CallError):

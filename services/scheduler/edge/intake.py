@@ -211,7 +211,7 @@ class Intake:
         now = time.monotonic()
         with self._lock:
             given_up = [
-                *((call, LateRequestError(REQUEST_SECONDS)) for call in self._late(now)),
+                *self._late(now),
                 *((call, LateRequestError(GRACE_SECONDS, others=True)) for call in self._slow(now)),
             ]
             self._turns.look(self._connections.values())
@@ -222,13 +222,13 @@ class Intake:
             one.begin()
         return given_up
 
-    def _late(self, now: float) -> "list[ServerCall]":
+    def _late(self, now: float) -> "list[tuple[ServerCall, LateRequestError]]":
         late = []
         for call, share in self._arriving.items():
             if share.since > now - REQUEST_SECONDS:
                 break
-            late.append(call)
-        for call in late:
+            late.append((call, LateRequestError(REQUEST_SECONDS, is_read=share.is_reading)))
+        for call, _ in late:
             self._give_up(call)
         return late
 

@@ -223,15 +223,18 @@ def test_a_connection_is_not_given_up_for_itself(made: Intake, move: Move) -> No
 
 
 def test_the_text_says_why_a_request_was_given_up(made: Intake, move: Move) -> None:
-    for n in range(4):
-        Sent(made, f"slow {n}")
+    slow = [Sent(made, f"slow {n}") for n in range(4)]
     new = Sent(made, "new")
     move(intake.GRACE_SECONDS)
     [(_, error)] = made.look()
     assert str(error) == "The request was not there after 5 s, and others wait to send theirs"
     move(intake.REQUEST_SECONDS)
-    texts = {str(error) for call, error in made.look() if call is new.as_call}
-    assert texts == {"The request was not there after 30 s"}
+    texts = {call: str(error) for call, error in made.look()}
+    assert texts.pop(new.as_call) == (
+        "The request had not had its turn after 30 s: others are read before it"
+    )
+    assert set(texts) == {call.as_call for call in slow[1:]}
+    assert set(texts.values()) == {"The request was not there after 30 s"}
 
 
 def doubted(made: Intake, move: Move) -> None:
