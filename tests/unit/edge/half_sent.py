@@ -16,6 +16,8 @@ _TABLE_SETTING: Final = 1
 _WINDOW_SETTING: Final = 4
 _FRAME_BYTES: Final = 16 * 1024
 _FIRST_WINDOW: Final = 65_535
+# A server says how much that is when a client connects.
+_SETTINGS_SECONDS: Final = 10.0
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -54,7 +56,11 @@ class HalfSender:
         # The server has closed the connection.
         self.is_gone = False
         # Only then it knows how much it may send unasked.
+        limit = time.monotonic() + _SETTINGS_SECONDS
         while self._first == _FIRST_WINDOW:
+            if time.monotonic() > limit:
+                self.close()
+                raise TimeoutError("the server lets a client send as much unasked as any does")
             self.hear(1)
 
     def __enter__(self) -> Self:
