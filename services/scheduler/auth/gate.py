@@ -16,6 +16,8 @@ from services.scheduler.errors import (
 )
 
 HEADER: Final = "authorization"
+# What goes on for longer than this, or takes longer to come, is asked again whether it may.
+RECHECK_SECONDS: Final = 1.0
 # RFC 6750; above any token that is real, and far below what a header may hold.
 _BEARER: Final = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 _HEADER_CHARS_MAX: Final = 16_384

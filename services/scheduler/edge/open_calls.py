@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from services.scheduler.auth.gate import HEADER, Gate
+from services.scheduler.auth.gate import HEADER, RECHECK_SECONDS, Gate
 from services.scheduler.auth.identity import Identity
 from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.metadata import all_metadata_of, task_hub_of
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.errors import AuthenticationAwayError, CallError
 
-# A call that goes on for longer than this is asked again whether it may.
-RECHECK_SECONDS: Final = 1.0
 _RECHECKED_AT_ONCE: Final = 200
 
 

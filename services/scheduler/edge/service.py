@@ -14,7 +14,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from services.scheduler.auth.gate import HEADER, Gate
+from services.scheduler.auth.gate import HEADER, RECHECK_SECONDS, Gate
 from services.scheduler.auth.identity import ANYONE, Access, Identity
 from services.scheduler.auth.strangers import Strangers
 from services.scheduler.dispatch.streams import Terms, WorkerStream
@@ -31,7 +31,7 @@ from services.scheduler.edge.methods import (
     Call,
     UseCase,
 )
-from services.scheduler.edge.open_calls import RECHECK_SECONDS, OpenCalls
+from services.scheduler.edge.open_calls import OpenCalls
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.engine.protos import pb

@@ -1,6 +1,7 @@
 """Lets nobody through to a route who does not prove who they are."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,7 @@ from services.scheduler.http.faults import fault_of
 from services.scheduler.http.refusals import refused
 
 _KEY = "scheduler.identity"
+_AGAIN = "scheduler.identity_now"
 
 
 class Authentication:
@@ -31,16 +33,22 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands the request on with its caller."""
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
+            now = partial(self._gate.admit, Headers(scope=scope).getlist(HEADER))
             try:
-                identity = await self._gate.admit(Headers(scope=scope).getlist(HEADER))
+                identity = await now()
             except CallError as error:
                 code, client = fault_of(error).code, scope.get("client")
                 peer = ":".join(map(str, client)) if client else "unknown"
                 self._strangers.refused("a request was", error, code=code, peer=peer)
                 await refused(error)(scope, receive, send)
                 return
-            scope = {**scope, _KEY: identity}
+            scope = {**scope, _KEY: identity, _AGAIN: now}
         await self._app(scope, receive, send)
+
+
+async def ask_again(scope: Scope) -> None:
+    """Finds out once more who calls, whose request took long to come; raises `CallError`."""
+    scope[_KEY] = await scope[_AGAIN]()
 
 
 def identity_of(scope: Scope) -> Identity:

@@ -5,6 +5,7 @@ Whatever fails, the caller is told in one shape, and never with a traceback.
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -14,8 +15,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.scheduler.auth.gate import RECHECK_SECONDS
 from services.scheduler.errors import BadRequestError, CallError
-from services.scheduler.http.authentication import identity_of
+from services.scheduler.http.authentication import ask_again, identity_of
 from services.scheduler.http.faults import (
     INTERNAL,
     WRONG_METHOD,
@@ -83,7 +85,13 @@ class _Endpoint:
     async def _answered(self, operation: Operation, request: Request) -> Response:
         find_hub = self._finder(operation, request)
         parameters = _checked(operation.parameters, _parameters(request))
-        sent = await _body(request) if operation.takes is not None else b""
+        sent = b""
+        if operation.takes is not None:
+            since = time.monotonic()
+            sent = await _body(request)
+            if time.monotonic() - since >= RECHECK_SECONDS:
+                await ask_again(request.scope)
+                find_hub = self._finder(operation, request)
         ask = Ask(
             hubs=self._hubs,
             identity=identity_of(request.scope),

@@ -21,11 +21,13 @@ from tests.unit.auth.callers import (
     CONTRIBUTOR,
     EVERYWHERE,
     EVERYWHERE_READER,
+    LINES,
     OTHER,
     READER,
     UNKNOWN,
     bearer,
     gate_of_file,
+    token_file,
 )
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -65,6 +67,12 @@ class Port:
     ) -> httpx.Response:
         """The same with these headers, whatever they are."""
         return await self._client.request(method, path_of(path), headers=headers, content="{]")
+
+    async def send(
+        self, method: str, path: str, headers: dict[str, str], body: AsyncIterator[bytes]
+    ) -> httpx.Response:
+        """One request whose body comes bit by bit."""
+        return await self._client.request(method, path, headers=headers, content=body)
 
 
 @asynccontextmanager
@@ -218,6 +226,36 @@ async def test_a_reader_can_change_nothing_and_is_refused_before_the_body_is_rea
                     "code": "PERMISSION_DENIED",
                     "message": "The role reader may not change anything",
                 }
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (LINES, 201),
+        (f"reader reader default {READER}\n", 401),
+        (f"contributor reader default {CONTRIBUTOR}\n", 403),
+        (f"contributor contributor other {CONTRIBUTOR}\n", 403),
+    ],
+    ids=["as it was", "no token", "another role", "another hub"],
+)
+@on_a_loop
+async def test_who_may_no_longer_when_the_body_is_whole_has_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, status: int
+) -> None:
+    # Whatever its time, a body is sent for too long.
+    monkeypatch.setattr("services.scheduler.http.endpoint.RECHECK_SECONDS", 0.0)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"instanceId": "late",'
+        token_file(tmp_path, lines)
+        yield b'"name": "n"}'
+
+    async with port(tmp_path) as test:
+        fields = {"x-taskhub": "default", "content-type": "application/json"} | bearer(CONTRIBUTOR)
+        answer = await test.send("POST", "/v1/taskhubs/orchestrations", fields, slowly())
+        assert answer.status_code == status, answer.text
+        found = test.hubs.find("default").hub.get(pb.GetInstanceRequest(instanceId="late"))
+        assert found.exists == (status == 201)
 
 
 @on_a_loop
