@@ -64,6 +64,8 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
     """A thread for each connection, and a bound on how many there are."""
 
     daemon_threads = True
+    # Of five, as it is otherwise, a crowd makes each one that comes wait for seconds.
+    request_queue_size = 128
     # Another worker on the same port would hide this one.
     allow_reuse_port = False
 

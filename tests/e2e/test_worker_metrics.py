@@ -32,10 +32,12 @@ def address_of(stack: LocalStack, worker: str = "worker-1") -> str:
 
 
 def test_the_metrics_are_right_after_a_run(new_stack: StackMaker, orders_file: OrdersFile) -> None:
-    with new_stack(workers=1, WORKER_METRICS_PORT="0", FAILURE_RATE="0.5") as stack:
+    settings = {"FAILURE_RATE": "0.5", "WORKER_ORCHESTRATIONS_MAX": "7"}
+    with new_stack(workers=1, WORKER_METRICS_PORT="0", **settings) as stack:
         address = address_of(stack)
         wait_until(lambda: value(scrape(address), "worker_connected") == 1)
         assert value(scrape(address), "worker_activities_max") == 32
+        assert value(scrape(address), "worker_turns_max") == 7
         CommandLine(stack.environment)("submit", orders_file("measured", 30))
         samples = scrape(address)
         # A failed order is a result like any other; only an error is a failure.
@@ -88,13 +90,27 @@ def test_there_is_nothing_but_metrics_to_read_and_nothing_to_write(new_stack: St
         assert httpx.post(f"{address}/metrics", content=b"x").status_code == 405
         # Those who only connect hold some threads and no more, and not for ever.
         host, port = address.removeprefix("http://").split(":")
-        idle = [socket.create_connection((host, int(port))) for _ in range(40)]
+        at = (host, int(port))
+        # All at once: a connection that finds no place in the queue is tried again after a second.
+        idle = [socket.create_connection(at, timeout=0.9) for _ in range(40)]
         try:
             assert not _answers(address)
             wait_until(lambda: _answers(address), seconds=20)
         finally:
             for one in idle:
                 one.close()
+        # Those that were cut off are nothing to tell of at length.
+        assert "Traceback" not in stack.log_tail("worker-1")
+
+
+def test_a_scrape_is_no_line_in_the_log(new_stack: StackMaker) -> None:
+    with new_stack(workers=1, WORKER_METRICS_PORT="0") as stack:
+        address = address_of(stack)
+        wait_until(lambda: "connected to" in stack.log_tail("worker-1"))
+        before = stack.log_tail("worker-1")
+        for _ in range(5):
+            assert _answers(address)
+        assert stack.log_tail("worker-1") == before
 
 
 def _answers(address: str) -> bool:
@@ -115,6 +131,8 @@ def test_each_worker_of_a_local_stack_has_a_port_of_its_own(new_stack: StackMake
 def test_a_port_that_is_taken_is_told(host: str, new_stack: StackMaker) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with new_stack(workers=0) as stack, socket.socket(family) as taken:
+        # One that would share it, as another worker would that may.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind((host, 0))
         taken.listen()
         port = str(taken.getsockname()[1])
