@@ -59,6 +59,15 @@ def test_commits_have_a_histogram_and_files_their_sizes(new_stack: StackMaker) -
         assert value(samples, "process_resident_memory_bytes") > 0
 
 
+def test_a_log_that_is_not_there_has_no_bytes(new_stack: StackMaker) -> None:
+    with new_stack(workers=0) as stack, hub_of(stack) as hub:
+        start(hub, "measured")
+        # It comes and goes; what SQLite has open stays open.
+        Path(f"{data_of(stack) / 'default.db'}-wal").unlink()
+        samples = scrape(f"http://127.0.0.1:{stack.http_port}")
+        assert value(samples, "scheduler_wal_bytes", task_hub="default") == 0
+
+
 def test_a_method_that_is_not_there_is_counted_under_one_name(new_stack: StackMaker) -> None:
     with new_stack(workers=0) as stack, grpc.insecure_channel(stack.endpoint[7:]) as channel:
         for name in ("A", "B"):
