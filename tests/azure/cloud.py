@@ -32,13 +32,13 @@ class Ran:
     err: str
 
 
-def run(command: list[str], cwd: Path, environment: dict[str, str]) -> Ran:
-    """Runs a command to its end."""
+def run(command: list[str], cwd: Path, environment: dict[str, str], typed: str = "") -> Ran:
+    """Runs a command to its end, which reads `typed`, and no terminal."""
     ran = subprocess.run(
         command,
         cwd=cwd,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=_SECONDS_MAX,
@@ -130,10 +130,10 @@ class Cloud:
             start_new_session=True,
         )
 
-    def run(self, script: str, *arguments: str, **variables: str) -> Ran:
+    def run(self, script: str, *arguments: str, typed: str = "", **variables: str) -> Ran:
         """Runs a script to its end, from another folder than the checkout."""
         command = [str(ROOT / "scripts" / script), *arguments]
-        return run(command, self.folder, self.environment(**variables))
+        return run(command, self.folder, self.environment(**variables), typed)
 
     def run_command(self, command: list[str]) -> Ran:
         """Runs a command in the checkout."""

@@ -7,6 +7,7 @@ the Azure CLI and Azure do.
 
 import itertools
 import json
+import os
 import signal
 import sys
 import time
@@ -118,12 +119,17 @@ def main(arguments: list[str]) -> int:
     fault = fault_for(" ".join(arguments))
     if fault is not None and fault.get("hangs"):
         if fault.get("deaf"):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, lambda *_: (FOLDER / "interrupted").touch())
         (FOLDER / "hanging").touch()
         time.sleep(600)
+    if fault is not None and fault.get("listens"):
+        heard = {"typed": sys.stdin.read(), "environment": dict(os.environ)}
+        (FOLDER / "heard.json").write_text(json.dumps(heard))
     if fault is not None:
         sys.stdout.write(fault.get("out", ""))
-        sys.stderr.write(fault.get("said", ""))
+        sys.stderr.flush()
+        # Not all that a program says is text.
+        sys.stderr.buffer.write(fault.get("said", "").encode(errors="surrogateescape"))
         return int(fault["code"])
     said = answer(arguments, cloud)
     path.write_text(json.dumps(cloud))
