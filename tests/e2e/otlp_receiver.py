@@ -33,9 +33,11 @@ class Span:
 
 
 class Received:
-    """All spans received so far."""
+    """All spans received so far. While there is a `refusal`, exports are counted and refused."""
 
     def __init__(self, endpoint: str, protocol: str) -> None:
+        self.refusal: str | None = None
+        self.refused = 0
         self.variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
@@ -84,6 +86,11 @@ def over_http() -> Iterator[Received]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             assert self.path == "/v1/traces"
+            if received.refusal is not None:
+                received.refused += 1
+                self.send_response(400, received.refusal)
+                self.end_headers()
+                return
             received.add(ExportTraceServiceRequest.FromString(body))
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(200)
@@ -112,8 +119,11 @@ def over_grpc() -> Iterator[Received]:
 
     class Servicer(TraceServiceServicer):
         def Export(  # noqa: N802 - the name of the call
-            self, request: ExportTraceServiceRequest, _context: grpc.ServicerContext
+            self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
         ) -> ExportTraceServiceResponse:
+            if received.refusal is not None:
+                received.refused += 1
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, received.refusal)
             received.add(request)
             return ExportTraceServiceResponse()
 
