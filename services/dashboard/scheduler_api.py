@@ -155,9 +155,11 @@ def _reason(error: httpx.HTTPError) -> str:
         return "its certificate is not trusted: ENDPOINT_CA names what to trust"
     if "WRONG_VERSION_NUMBER" in str(error):
         return "it does not speak TLS: SCHEDULER_HTTP_ENDPOINT must begin with http://"
-    if "illegal" in str(error):
-        return "it does not speak HTTP: SCHEDULER_HTTP_ENDPOINT must lead to its HTTP port, 8081"
     if isinstance(error, httpx.RemoteProtocolError):
+        if "illegal" in str(error):
+            return (
+                "it does not speak HTTP: SCHEDULER_HTTP_ENDPOINT must lead to its HTTP port, 8081"
+            )
         # As a port does that waits for a handshake; or one whose process ends just now.
         return "it hung up; if it speaks TLS, SCHEDULER_HTTP_ENDPOINT must begin with https://"
     return "no connection"
