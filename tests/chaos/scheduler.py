@@ -41,7 +41,6 @@ class ShiftedClock:
 def obey(clock: ShiftedClock) -> None:
     """Does what standard input says until it ends."""
     for line in sys.stdin:
-        log.warning("told: %s", line.strip())
         match line.split():
             case ["clock", seconds]:
                 clock.set_to(float(seconds))
@@ -51,6 +50,7 @@ def obey(clock: ShiftedClock) -> None:
                 refuse(CHANGES, errno.EROFS)
             case words:
                 raise ValueError(f"an unknown command: {words}")
+        log.warning("done: %s", line.strip())
 
 
 def main() -> int:

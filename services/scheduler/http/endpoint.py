@@ -3,6 +3,7 @@
 Whatever fails, the caller is told in one shape, and never with a traceback.
 """
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.scheduler.auth.gate import RECHECK_SECONDS
-from services.scheduler.errors import BadRequestError, CallError
+from services.scheduler.errors import BadRequestError, CallError, StoppingError
 from services.scheduler.http.authentication import ask_again, identity_of
 from services.scheduler.http.faults import (
     INTERNAL,
@@ -77,6 +78,10 @@ class _Endpoint:
         except ClientDisconnect:
             log.info("%s: the client went away", operation.name)
             return Response(status_code=400)
+        except asyncio.CancelledError:
+            # The scheduler ends under it: a disk that has failed is waited for in vain.
+            log.info("%s: the scheduler ended before it was done", operation.name)
+            return refused(StoppingError())
         except Exception:
             log.exception("%s failed", operation.name)
             text = "The scheduler failed at this request; its log says more"
