@@ -1,6 +1,7 @@
 """Calls that go on for a while, and whether their callers still may: a token can be taken back."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -10,6 +11,8 @@ from services.scheduler.edge.access import ACCESS
 from services.scheduler.edge.metadata import all_metadata_of, task_hub_of
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.errors import AuthenticationAwayError, CallError
+
+log = logging.getLogger(__name__)
 
 _RECHECKED_AT_ONCE: Final = 200
 
@@ -58,6 +61,10 @@ class OpenCalls:
             return await self._gate.admit(headers)
         except CallError as error:
             return error
+        except Exception:
+            # The others are asked all the same, and this one the next time.
+            log.exception("whether a call may go on could not be told")
+            return AuthenticationAwayError()
 
 
 def _objection(found: Identity | CallError, name: str, call: ServerCall) -> CallError | None:
