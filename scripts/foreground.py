@@ -17,6 +17,7 @@ from io import TextIOWrapper
 from typing import Final
 
 from scripts.local_stack import ROOT
+from scripts.tether import Tether, command_of
 from services.shared.signals import StopSignals
 from services.shared.standard_streams import leave_standard_output
 
@@ -59,6 +60,7 @@ class Foreground:
         self._grace_seconds = grace_seconds
         self._running: dict[str, _Running] = {}
         self._selector = selectors.DefaultSelector()
+        self._tether = Tether()
         names = (_OURS, first.name, *(part.name for part in others))
         self._width = max(map(len, names))
         self._colours = {
@@ -102,10 +104,10 @@ class Foreground:
     def _start(self, part: Part) -> None:
         # A session of its own, so that Ctrl-C reaches only us and we choose the order of stopping.
         process = subprocess.Popen(
-            [sys.executable, "-m", part.module],
+            command_of(part.module),
             cwd=ROOT,
             env=part.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=self._tether.end,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -1,6 +1,7 @@
 """The stack without Docker: scheduler, workers and dashboard as processes of this machine.
 
-Whoever starts a stack stops it: `with LocalStack(...)` leaves no process behind.
+Whoever starts a stack stops it: `with LocalStack(...)` leaves no process behind, not even where it
+is killed itself.
 """
 
 import os
@@ -9,12 +10,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from scripts.tether import Tether, command_of
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 GRPC_PORT: Final = 8080
@@ -98,6 +100,7 @@ class LocalStack:
         self._has_dashboard = dashboard
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._tether = Tether()
         self.environment = {
             **os.environ,
             "TASKHUB": "default",
@@ -127,7 +130,7 @@ class LocalStack:
             if self._has_dashboard:
                 self.start_dashboard()
         except BaseException:
-            self.stop()
+            self._end()
             raise
         return self
 
@@ -137,7 +140,7 @@ class LocalStack:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        self._end()
 
     def start_scheduler(self) -> None:
         """Starts the scheduler and waits until it serves; raises `StackError`."""
@@ -181,6 +184,12 @@ class LocalStack:
                 if (name == "scheduler") == is_scheduler
             )
 
+    def _end(self) -> None:
+        try:
+            self.stop()
+        finally:
+            self._tether.release()
+
     def _start(self, name: str, any_ports: dict[str, str], line: re.Pattern[str]) -> re.Match[str]:
         """Starts a part and waits for its line; raises `StackError`.
 
@@ -201,10 +210,10 @@ class LocalStack:
         # A session of its own, so that Ctrl-C reaches only us and we choose the order of stopping.
         with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                command_of(module),
                 cwd=ROOT,
                 env=self.environment | (environment or {}),
-                stdin=subprocess.DEVNULL,
+                stdin=self._tether.end,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

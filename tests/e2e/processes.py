@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,12 @@ def started(arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":
 def end(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
     """Ends a process that a test started, if it still runs, with all that it started itself."""
     family = [process.pid, *children_of(process.pid)] if process.poll() is None else []
-    for pid in family:
+    kill_all(family)
+    process.wait()
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """Ends what still runs of these processes."""
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    process.wait()

@@ -12,7 +12,14 @@ import pytest
 
 from scripts.local_stack import ROOT, free_port
 from tests.e2e.conftest import FAST
-from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
+from tests.e2e.processes import (
+    children_of,
+    end,
+    is_alive,
+    kill_all,
+    wait_for_line,
+    wait_until,
+)
 
 
 @contextmanager
@@ -140,3 +147,16 @@ def test_dev_gives_a_worker_the_grace_that_it_is_to_have_and_then_ends_it(tmp_pa
     assert "worker-1 does not end: killed" in text
     assert "scheduler ended (exit code 0)" in text
     assert text.count("killed") == 1
+
+
+def test_what_dev_has_started_does_not_outlive_it(tmp_path: Path) -> None:
+    log, port = tmp_path / "dev.log", free_port(0)
+    with dev(log, tmp_path / "data", SCHEDULER_GRPC_PORT=str(port)) as process:
+        wait_for_line(log, "connected to", times=2)
+        wait_for_line(log, "ready: dashboard on")
+        family = children_of(process.pid)
+        try:
+            process.kill()
+            wait_until(lambda: not any(is_alive(pid) for pid in family))
+        finally:
+            kill_all(family)

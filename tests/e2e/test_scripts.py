@@ -14,7 +14,14 @@ import pytest
 
 from scripts.local_stack import GRPC_PORT, ROOT
 from tests.e2e.conftest import FAST, StackMaker
-from tests.e2e.processes import children_of, end, is_alive, wait_for_line, wait_until
+from tests.e2e.processes import (
+    children_of,
+    end,
+    is_alive,
+    kill_all,
+    wait_for_line,
+    wait_until,
+)
 
 OrdersFile = Callable[..., Path]
 
@@ -187,6 +194,18 @@ def test_a_demo_that_is_stopped_leaves_no_process_behind(
             os.killpg(demo.pid, number)
         assert demo.wait(20) == 130
         wait_until(lambda: not any(is_alive(pid) for pid in family))
+
+
+def test_a_demo_that_is_killed_leaves_no_process_behind(
+    tmp_path: Path, orders_file: OrdersFile
+) -> None:
+    with demo_of_slow_orders(tmp_path / "demo.log", orders_file("killed", 5)) as demo:
+        family = children_of(demo.pid)
+        try:
+            demo.kill()
+            wait_until(lambda: not any(is_alive(pid) for pid in family))
+        finally:
+            kill_all(family)
 
 
 def look(url: str) -> str:
