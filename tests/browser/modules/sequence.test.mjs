@@ -225,6 +225,56 @@ test("a running call has no arrow back yet", () => {
   );
 });
 
+test("a bar that its orchestration has left behind ends with that", () => {
+  const sequence = draw(model(turn(0), started(0), timer(1, 1, 9000), turn(5), ended(6)));
+  assert.deepEqual(arrows(sequence), [
+    "call client instance:m start",
+    "call instance:m timer timer",
+    "return instance:m client completed",
+  ]);
+  assert.deepEqual(
+    sequence.activations.map(({ to, state }) => [to, state]),
+    [
+      [2, "completed"],
+      [2, "abandoned"],
+    ],
+  );
+});
+
+test("a bar that a child has left behind ends with the child", () => {
+  const main = model(
+    turn(0),
+    started(0),
+    child(1, 1, "batch", "m:1"),
+    turn(9),
+    childDone(9, 1),
+    task(10, 2, "after"),
+    turn(11),
+    taskDone(11, 2),
+    ended(12),
+  );
+  const inner = model(turn(2), started(2, "batch"), timer(3, 1, 9000), ended(8));
+  const key = draw(main).messages[1].expandKey;
+  const sequence = draw(main, new Set([key]), () => branch("m:1", inner));
+  const left = sequence.activations.find(({ state }) => state === "abandoned");
+  assert.equal(sequence.messages[left.to].key, `${key}/0/return`);
+});
+
+test("what is left behind of a fan-out is not done", () => {
+  const order = (id) => task(1, id, "order");
+  const none = draw(model(turn(0), started(0), order(1), order(2), order(3), ended(6)));
+  assert.deepEqual(arrows(none), [
+    "call client instance:m start",
+    "call instance:m activity:order order × 3",
+    "return instance:m client completed",
+  ]);
+  assert.equal(none.activations[1].to, 2);
+  const done = [turn(4), taskDone(4, 1)];
+  const some = draw(model(turn(0), started(0), order(1), order(2), order(3), ...done, ended(6)));
+  assert.equal(some.messages[2].label, "1 done, 2 not finished");
+  assert.deepEqual(some.messages[2].spread, { min: 3, median: 3, max: 3 });
+});
+
 test("durations have a spread once one has ended", () => {
   assert.equal(spreadOf([{ start: 0, end: null }]), null);
   assert.deepEqual(

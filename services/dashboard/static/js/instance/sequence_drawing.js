@@ -37,6 +37,7 @@ import { lastSegment } from "./steps.js";
  * @property {string} startKey
  * @property {string | null} endKey
  * @property {StepState} state
+ * @property {string | null} ownerId the instance that calls; with it ends what it has left behind
  */
 
 const DEPTH_MAX = 16;
@@ -56,6 +57,8 @@ export class Drawing {
     this.spans = [];
     /** @type {Map<string, Participant>} */
     this.participants = new Map();
+    /** @type {Map<string, string>} the keys of the messages with which instances end */
+    this.ends = new Map();
     /** @type {string[]} */
     this.missing = [];
   }
@@ -91,9 +94,10 @@ export class Drawing {
    * @param {string} startKey
    * @param {string | null} endKey
    * @param {StepState} state
+   * @param {string | null} ownerId
    */
-  activate(participant, startKey, endKey, state) {
-    this.spans.push({ participant, startKey, endKey, state });
+  activate(participant, startKey, endKey, state, ownerId) {
+    this.spans.push({ participant, startKey, endKey, state, ownerId });
   }
 }
 
@@ -123,6 +127,7 @@ function drawMany(drawing, branch, call, self) {
   const count = steps.length;
   const failed = steps.filter((step) => step.state === "failed").length;
   const open = steps.filter((step) => step.state === "running").length;
+  const done = steps.filter((step) => step.state === "completed").length;
   const isOneWay = steps[0].kind === "signal" || steps[0].kind === "sent";
   const shared = {
     count,
@@ -145,22 +150,30 @@ function drawMany(drawing, branch, call, self) {
   });
   if (isOneWay) return;
   let end = null;
-  const state = failed > 0 ? "failed" : open > 0 ? "running" : steps[0].state;
-  if (open === 0) {
-    const done = count - failed;
+  const rest = done === count ? "completed" : "abandoned";
+  const state = failed > 0 ? "failed" : open > 0 ? "running" : rest;
+  if (open === 0 && done + failed > 0) {
     end = drawing.say({
       ...shared,
       key: `${key}/return`,
       kind: "return",
       from: callee,
       to: self,
-      spread: spreadOf(steps),
-      label: failed === 0 ? `${count.toLocaleString("en")} done` : `${done} done, ${failed} failed`,
+      spread: spreadOf(steps.filter((step) => step.state !== "abandoned")),
+      label: outcomesOf(done, failed, count - done - failed),
       time: steps.reduce((last, step) => Math.max(last, step.end ?? 0), 0),
       state,
     });
   }
-  drawing.activate(callee, start, end, state);
+  drawing.activate(callee, start, end, state, branch.instanceId);
+}
+
+/** @param {number} done @param {number} failed @param {number} abandoned */
+function outcomesOf(done, failed, abandoned) {
+  const parts = [`${done.toLocaleString("en")} done`];
+  if (failed > 0) parts.push(`${failed.toLocaleString("en")} failed`);
+  if (abandoned > 0) parts.push(`${abandoned.toLocaleString("en")} not finished`);
+  return parts.join(", ");
 }
 
 /** @param {Step} step */
@@ -204,7 +217,8 @@ function drawAttempts(drawing, { branch, call, self, depth, step }) {
     });
     if (inside) drawInside(drawing, step, call.key, callee, depth);
     const end = drawReturn(drawing, `${call.key}/${at}/return`, attempt, callee, self, shared);
-    drawing.activate(callee, start, end, attempt.state);
+    if (inside && end !== null && step.childId !== null) drawing.ends.set(step.childId, end);
+    drawing.activate(callee, start, end, attempt.state, branch.instanceId);
   });
 }
 
@@ -296,7 +310,7 @@ function drawLock(drawing, { branch, call, self, step }) {
           time: held.end,
           state: "completed",
         });
-  drawing.activate(callee, start, end, lastSegment(step).state);
+  drawing.activate(callee, start, end, lastSegment(step).state, branch.instanceId);
 }
 
 /** @param {Drawing} drawing @param {Scene} scene */

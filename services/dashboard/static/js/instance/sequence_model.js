@@ -48,7 +48,7 @@ export function sequenceOf(root, expanded, find, messagesMax = MESSAGES_MAX) {
   return {
     participants: inOrder(drawing, messages),
     messages,
-    activations: activationsOf(drawing.spans, messages),
+    activations: activationsOf(drawing, messages),
     total: all.length,
     missing: drawing.missing,
   };
@@ -95,8 +95,10 @@ function drawRoot(drawing, root) {
       ownerId,
       duration: model.end - model.start,
     });
+    drawing.ends.set(ownerId, end);
   }
-  drawing.activate(self, start, end, model.end === null ? "running" : stateOf(model.endStatus));
+  const state = model.end === null ? "running" : stateOf(model.endStatus);
+  drawing.activate(self, start, end, state, null);
 }
 
 /** @param {string | null} status @returns {StepState} */
@@ -122,11 +124,11 @@ function inOrder(drawing, messages) {
 }
 
 /**
- * @param {Span[]} spans
+ * @param {Drawing} drawing
  * @param {Message[]} messages
  * @returns {Activation[]}
  */
-function activationsOf(spans, messages) {
+function activationsOf({ spans, ends }, messages) {
   const at = new Map(messages.map((message, position) => [message.key, position]));
   /** @type {Map<string, (number | null)[]>} when each level of a lifeline is free again */
   const levels = new Map();
@@ -135,7 +137,7 @@ function activationsOf(spans, messages) {
     .map((span) => ({ span, from: /** @type {number} */ (at.get(span.startKey)) }))
     .sort((one, other) => one.from - other.from)
     .map(({ span, from }) => {
-      const to = span.endKey === null ? null : (at.get(span.endKey) ?? null);
+      const to = at.get(span.endKey ?? endWithOwner(span, ends) ?? "") ?? null;
       const taken = levels.get(span.participant) ?? [];
       levels.set(span.participant, taken);
       let level = taken.findIndex((free) => free !== null && free <= from);
@@ -149,4 +151,14 @@ function activationsOf(spans, messages) {
         state: span.state,
       };
     });
+}
+
+/**
+ * What its orchestration left behind does not go on beyond that.
+ *
+ * @param {Span} span
+ * @param {Map<string, string>} ends
+ */
+function endWithOwner({ state, ownerId }, ends) {
+  return state === "abandoned" && ownerId !== null ? ends.get(ownerId) : undefined;
 }
