@@ -8,12 +8,14 @@ from io import TextIOWrapper
 from typing import Final, NoReturn, TextIO
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from services.shared.standard_streams import replace_closed_streams
 
-# A pipe has no width: a table that wrapped there would cut ids in two.
-_PIPE_COLUMNS: Final = 1_000
+# A table is as wide as what is in it: Rich would cut ids in two, and leave out whole columns, where
+# a pipe has no width and a terminal is narrow.
+_TABLE_COLUMNS: Final = 1_000
 _LINE_END: Final = "\n"
 
 
@@ -35,8 +37,7 @@ def make_streams_robust() -> None:
 
 def data_console(stream: TextIO | None = None) -> Console:
     """The console for what was asked for, on standard output or `stream`."""
-    target = stream or sys.stdout
-    return _Console(file=target, width=None if target.isatty() else _PIPE_COLUMNS)
+    return _Console(file=stream or sys.stdout)
 
 
 def data_stream() -> TextIO:
@@ -59,6 +60,14 @@ def plain(text: str, style: str = "") -> Text:
 def say(console: Console, text: str) -> None:
     """Prints `text` as it stands: no markup, no wrapping, no guessing of what to colour."""
     console.print(plain(text), soft_wrap=True)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Prints a table; its lines have no blanks at their ends, and a narrow terminal wraps them."""
+    for line in console.render_lines(table, console.options.update(width=_TABLE_COLUMNS)):
+        text = Text.assemble(*((part.text, part.style or "") for part in line))
+        text.rstrip()
+        console.print(text, soft_wrap=True)
 
 
 def _escaped(text: str) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.client.errors import COMPLETED, BadInputError
-from services.client.messages import data_console, plain, say, stderr_console
+from services.client.messages import data_console, plain, print_table, say, stderr_console
 from services.client.progress import HowFar, progress_reader
 from services.client.report import as_json, elapsed_seconds, print_json, show
 from services.client.session import open_session
@@ -20,8 +20,6 @@ from services.client.settings import ClientSettings
 from services.client.submitted import part_of
 from services.client.waiting import is_final
 
-# What a submission's own id takes; a narrow terminal shortens the name instead.
-_ID_COLUMNS: Final = len("orders-") + 20
 _CHILD_ID: Final = re.compile(r"(?P<parent>.+):[0-9a-f]{4,}", re.DOTALL)
 _COLOURS: Final[dict[OrchestrationStatus, str]] = {
     OrchestrationStatus.COMPLETED: "green",
@@ -117,10 +115,8 @@ def _show_list(states: Sequence[OrchestrationState], limit: int) -> None:
         say(stderr_console(), "no orchestrations")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("instance id", overflow="fold", min_width=_ID_COLUMNS)
-    table.add_column("name", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("created (UTC)", no_wrap=True, min_width=len("2026-01-01 00:00:00"))
+    for heading in ("instance id", "name", "status", "created (UTC)"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     for state in states[:limit]:
         colour = _COLOURS.get(state.runtime_status, "")
@@ -131,6 +127,6 @@ def _show_list(states: Sequence[OrchestrationState], limit: int) -> None:
             f"{state.created_at:%Y-%m-%d %H:%M:%S}",
             f"{elapsed_seconds(state):.1f}",
         )
-    data_console().print(table)
+    print_table(data_console(), table)
     if len(states) > limit:
         say(stderr_console(), f"... and {len(states) - limit:,} older ones: --limit {len(states)}")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.client.errors import COMPLETED, FAILED
-from services.client.messages import plain
+from services.client.messages import plain, print_table
 from services.shared.converter import PayloadTypeError
 from services.shared.orders import Failure, Summary
 
@@ -95,7 +95,7 @@ def _show_summary(console: Console, summary: Summary) -> None:
         table.add_row(f"  {status.replace('_', ' ')}", f"{count:,}", "")
     for number, (currency, amount) in enumerate(summary.revenue.items()):
         table.add_row("  revenue" if number == 0 else "", f"{Decimal(amount):,.2f}", currency)
-    console.print(table)
+    print_table(console, table)
     if summary.failures:
         _show_failures(console, summary.failures)
 
@@ -105,7 +105,7 @@ def _show_failures(console: Console, failures: list[Failure]) -> None:
     for failure in failures[:_FAILURES_SHOWN]:
         table.add_row(plain(f"  {failure.order_id}"), plain(failure.reason, style="yellow"))
     console.print("  not completed:", style="dim")
-    console.print(table)
+    print_table(console, table)
 
 
 def input_of(state: OrchestrationState) -> Any:  # noqa: ANN401 - the input of anybody's orchestration

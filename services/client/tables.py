@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 from rich.cells import cell_len
 from rich.table import Table
 
-from services.client.messages import data_console, plain
+from services.client.messages import data_console, plain, print_table
 
 Row = dict[str, Any]
 Writer = Callable[[Iterable[Row], Sequence[str], TextIO], None]
@@ -50,9 +50,9 @@ def write_table(rows: Iterable[Row], fields: Sequence[str], stream: TextIO) -> N
             waiting.write(json.dumps([cell.plain for cell in cells]) + "\n")
         waiting.seek(0)
         lines = iter(waiting)
-        console.print(_table(widths, islice(lines, _TABLE_ROWS), header=True))
+        print_table(console, _table(widths, islice(lines, _TABLE_ROWS), header=True))
         while page := list(islice(lines, _TABLE_ROWS)):
-            console.print(_table(widths, page, header=False))
+            print_table(console, _table(widths, page, header=False))
 
 
 def _table(widths: dict[str, int], lines: Iterable[str], *, header: bool) -> Table:

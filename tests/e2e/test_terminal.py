@@ -1,6 +1,7 @@
 """What a person sees in a terminal, and what Ctrl-C does there."""
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -17,16 +18,17 @@ from tests.e2e.conftest import CommandLine, StackMaker
 
 OrdersFile = Callable[..., Path]
 COLUMNS, LINES = 100, 30
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
-def spawn(stack: LocalStack, *arguments: object) -> "pexpect.spawn[str]":
+def spawn(stack: LocalStack, *arguments: object, columns: int = COLUMNS) -> "pexpect.spawn[str]":
     command, *rest = CommandLine.command(*arguments)
     return pexpect.spawn(
         command,
         rest,
         cwd=str(ROOT),
         env=stack.environment | {"TERM": "xterm-256color"},
-        dimensions=(LINES, COLUMNS),
+        dimensions=(LINES, columns),
         encoding="utf-8",
         timeout=30,
     )
@@ -71,6 +73,25 @@ def test_ctrl_c_stops_waiting_and_says_how_to_come_back(
         assert "Traceback" not in str(child.before)
         ran = CommandLine(stack.environment)("wait", "keep-on", "--json")
         assert ran.document["orders"] == 24
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_table_loses_nothing_in_a_narrow_terminal(
+    new_stack: StackMaker, orders_file: OrdersFile, columns: int
+) -> None:
+    with new_stack(FAILURE_RATE="1") as stack:
+        run = CommandLine(stack.environment)
+        path = orders_file("narrow", 3)
+        assert run("submit", path, "--instance-id", "an-id-that-is-rather-long").code == 0
+        for command in (("list",), ("results", "an-id-that-is-rather-long")):
+            piped = run(*command).out.splitlines()
+            assert len(piped) == (2 if command == ("list",) else 4)
+            assert all(line == line.rstrip() for line in piped)
+            child = spawn(stack, *command, columns=columns)
+            child.expect(pexpect.EOF)
+            child.close()
+            # The terminal wraps them where it ends.
+            assert COLOURS.sub("", str(child.before)).splitlines() == piped
 
 
 @pytest.mark.parametrize("foreign", [False, True])
