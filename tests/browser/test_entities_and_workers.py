@@ -37,6 +37,7 @@ def test_entities_are_filtered_by_the_beginning_of_their_id(page: Page) -> None:
 def test_an_entity_shows_its_state_its_lock_and_its_queue(page: Page, shop: Shop, hub: Hub) -> None:
     page.goto(entity("account", "from"))
     expect(page.locator("#state")).to_have_text("9")
+    expect(page.locator(".facts")).to_contain_text("1 B")
     expect(page.locator(".facts")).to_contain_text(shop.locking)
     # It waits until the lock is let go.
     hub.client.signal_entity(EntityInstanceId("account", "from"), "add", 0)

@@ -171,6 +171,18 @@ def test_on_a_phone_everything_is_in_reach(new_context: ContextMaker, shop: Shop
     expect(page.get_by_role("dialog").get_by_role("button", name="Restart")).to_be_in_viewport()
 
 
+def test_on_a_phone_children_of_one_name_are_told_apart(
+    new_context: ContextMaker, shop: Shop
+) -> None:
+    page = new_context(viewport=PHONE, has_touch=True).new_page()
+    page.goto(instance(shop.nested, "timeline"))
+    row = page.locator(".tl-row").filter(has=page.locator(f'a[href$="{shop.nested}.2"]'))
+    expect(row.locator(".tl-suffix")).to_be_visible()
+    assert row.locator(".tl-suffix").evaluate("one => one.scrollWidth <= one.clientWidth")
+    # The name beside it is cut and not gone.
+    assert row.locator(".tl-name").evaluate("one => one.clientWidth >= 30")
+
+
 def test_a_chosen_theme_outlives_the_page_and_the_systems_choice(
     new_context: ContextMaker,
 ) -> None:
