@@ -12,6 +12,7 @@ import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from tests.chaos.lone import lone_scheduler
+from tests.conformance.raw_worker import raw_worker
 from tests.e2e.processes import wait_for_line
 
 ARGUMENTS = ("scheduler", "0", "0.5")
@@ -20,7 +21,7 @@ INSTANCES = "/v1/taskhubs/orchestrations"
 ENTITIES = "/v1/taskhubs/entities"
 ENDED = pb.ORCHESTRATION_STATUS_TERMINATED
 
-# One instance has not begun, and another one has ended.
+# One instance has not begun, and another one has ended; and there is an entity without a state.
 CALLS: dict[str, Any] = {
     "StartInstance": pb.CreateInstanceRequest(instanceId="new", name="nobody"),
     "RestartInstance": pb.RestartInstanceRequest(instanceId="ended"),
@@ -35,7 +36,10 @@ CALLS: dict[str, Any] = {
         purgeInstanceFilter=pb.PurgeInstanceFilter(runtimeStatus=[ENDED])
     ),
     "SignalEntity": pb.SignalEntityRequest(instanceId="@counter@one", name="add"),
+    "CleanEntityStorage": pb.CleanEntityStorageRequest(removeEmptyEntities=True),
 }
+# So many at once come into the group of commits of the first of them.
+AT_ONCE = 50
 REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "start": ("POST", INSTANCES, {"name": "nobody"}),
     "suspend": ("POST", f"{INSTANCES}/open/history", {"executionSuspended": {}}),
@@ -63,6 +67,10 @@ def without_a_disk(
                 request = pb.CreateInstanceRequest(instanceId=name, name="nobody")
                 stub.StartInstance(request, timeout=SECONDS)
             stub.TerminateInstance(pb.TerminateRequest(instanceId="ended"), timeout=SECONDS)
+            empty = pb.SignalEntityRequest(instanceId="@counter@empty", name="delete")
+            stub.SignalEntity(empty, timeout=SECONDS)
+            with raw_worker(hub, entities=["counter"]) as worker:
+                worker.settle(worker.item(), None)
             scheduler.tell("disk fails")
             wait_for_line(scheduler.log, "done: disk fails")
             assert scheduler.process.poll() is None
@@ -97,3 +105,28 @@ def test_no_change_is_acknowledged_over_http_that_is_not_on_the_disk(
         return response.status, json.loads(response.read())["error"]["code"]
 
     assert without_a_disk(tmp_path, call) == (503, "UNAVAILABLE")
+
+
+def codes_of(futures: list[Any]) -> set[grpc.StatusCode]:
+    return {future.code() for future in futures}
+
+
+def test_nothing_is_refused_for_a_change_that_is_not_on_the_disk(tmp_path: Path) -> None:
+    def call(stub: Any, _web: http.client.HTTPConnection) -> set[grpc.StatusCode]:
+        twice = pb.CreateInstanceRequest(instanceId="twice", name="nobody")
+        return codes_of([stub.StartInstance.future(twice, timeout=SECONDS) for _ in range(AT_ONCE)])
+
+    assert without_a_disk(tmp_path, call) == {grpc.StatusCode.UNAVAILABLE}
+
+
+def test_nobody_who_waits_hears_of_a_change_that_is_not_on_the_disk(tmp_path: Path) -> None:
+    def call(stub: Any, _web: http.client.HTTPConnection) -> set[grpc.StatusCode]:
+        terminate, asked = pb.TerminateRequest(instanceId="open"), pb.GetInstanceRequest()
+        asked.instanceId = "open"
+        wait = stub.WaitForInstanceCompletion.future
+        before = [wait(asked, timeout=SECONDS) for _ in range(AT_ONCE)]
+        ending = stub.TerminateInstance.future(terminate, timeout=SECONDS)
+        after = [wait(asked, timeout=SECONDS) for _ in range(AT_ONCE)]
+        return codes_of([*before, ending, *after])
+
+    assert without_a_disk(tmp_path, call) == {grpc.StatusCode.UNAVAILABLE}
