@@ -72,10 +72,16 @@ _TLS_FAILED: Final = "the TLS handshake failed"
 _TLS_UNASKED: Final = "it speaks TLS"
 _NO_TLS: Final = "it does not speak TLS"
 _REFUSED: Final = "connection refused"
+_NO_GRPC: Final = "it speaks HTTP/1, not gRPC"
 # Which http:// and https:// would be right for.
 _HINTS_OF_SCHEMES: Final = {
     _TLS_UNASKED: "ENDPOINT must begin with https://",
     _NO_TLS: "ENDPOINT must begin with http://",
+}
+# Of causes that say more than the code.
+_HINTS_OF_CAUSES: Final = {
+    _TLS_FAILED: _HINT_TLS,
+    _NO_GRPC: "ENDPOINT must name its gRPC port (8080 unless SCHEDULER_GRPC_PORT says otherwise)",
 }
 # What gRPC's details mean, by a part of their text; the addresses that it tried help nobody.
 _CAUSES: Final = {
@@ -85,7 +91,7 @@ _CAUSES: Final = {
     "connection refused": _REFUSED,
     "dns resolution failed": "its name cannot be resolved",
     "domain name not found": "its name cannot be resolved",
-    "http1.x": "it speaks HTTP/1, not gRPC",
+    "http1.x": _NO_GRPC,
     "socket closed": "the connection was closed",
     "connection reset": "the connection was closed",
 }
@@ -275,7 +281,7 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
         text = f"the scheduler at {where} cannot be used: {trouble}; {hint}"
         return SchedulerUnavailableError(text, retryable=False)
     cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
-    hint = _HINT_TLS if cause == _TLS_FAILED else _hint_for(code, connection)
+    hint = _HINTS_OF_CAUSES.get(cause) or _hint_for(code, connection)
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)
 

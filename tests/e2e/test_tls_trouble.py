@@ -85,6 +85,15 @@ def test_who_speaks_tls_or_does_not_is_told_which_endpoint_would_be_right(
     assert ran.err.endswith("it does not speak TLS; ENDPOINT must begin with http://\n")
 
 
+def test_the_port_of_http_is_told_from_that_of_grpc(tls: TlsStack, new_stack: StackMaker) -> None:
+    with new_stack(workers=0) as plain:
+        endpoint = f"http://localhost:{plain.http_port}"
+        ran = tls.client("list", ENDPOINT=endpoint, CLIENT_CONNECT_SECONDS="1")
+    assert ran.code == 3
+    assert "it speaks HTTP/1, not gRPC; ENDPOINT must name its gRPC port (8080 " in ran.err
+    assert "is it running?" not in ran.err
+
+
 def test_where_nobody_listens_that_is_said_and_nothing_of_certificates(tls: TlsStack) -> None:
     ran = tls.client("list", ENDPOINT="https://localhost:1", CLIENT_CONNECT_SECONDS="1")
     assert ran.code == 3
