@@ -23,7 +23,15 @@ PIP_INSTALL := $(python) -m pip install --quiet --disable-pip-version-check --re
   azure-status
 
 help: ## Print this.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { \
+	  line = sprintf("  make %-12s", $$1); \
+	  count = split($$2, words, " "); \
+	  for (at = 1; at <= count; at++) { \
+	    if (length(line) + length(words[at]) >= 80) { print line; line = sprintf("%19s", "") } \
+	    line = line " " words[at] \
+	  } \
+	  print line \
+	}' $(MAKEFILE_LIST)
 
 setup: .venv/.runtime ## Make .venv with what the stack needs (done by the others when needed).
 

@@ -57,6 +57,8 @@ def test_make_prints_its_targets() -> None:
     printed = make().stdout
     for target in ("demo", "dev", "dashboard", "up", "submit", "scale", "down", "test", "check"):
         assert re.search(rf"^  make {target} +\S", printed, flags=re.MULTILINE)
+    # A terminal has 80 columns.
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_the_demo_submits_the_sample_and_stops_everything() -> None:
