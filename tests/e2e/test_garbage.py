@@ -3,11 +3,14 @@
 import grpc
 import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import Message
 
+from scripts.bench.processes import Memory
 from tests.conformance.raw_worker import raw_worker, schedules, start
 from tests.e2e.conftest import StackMaker
 from tests.e2e.schedulers import hub_of, metric
 
+MIB = 1024 * 1024
 TIMES = 3
 # A field that promises more than there is.
 CUT_OFF = b"\x0a\x7f"
@@ -70,3 +73,30 @@ def test_a_batch_whose_answer_has_not_its_results_comes_again_and_fails_the_thir
         assert worker.rest() == []
         assert metric(stack, "scheduler_work_items_given_up_total", kind="entity") == 1
         assert metric(stack, "scheduler_work_items_waiting") == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "field"),
+    [
+        ("StartInstance", pb.CreateInstanceRequest, "tags"),
+        ("CompleteOrchestratorTask", pb.OrchestratorResponse, "actions"),
+        ("CompleteEntityTask", pb.EntityBatchResult, "results"),
+    ],
+)
+def test_a_request_that_would_be_twenty_times_as_large_in_memory_is_refused_unread(
+    new_stack: StackMaker, method: str, message: type[Message], field: str
+) -> None:
+    tag = message.DESCRIPTOR.fields_by_name[field].number << 3 | 2
+    # Nothing but empty ones.
+    sent = bytes((tag, 0)) * (30 * MIB)
+    options = (("grpc.max_send_message_length", -1),)
+    with (
+        new_stack(workers=0) as stack,
+        grpc.insecure_channel(f"127.0.0.1:{stack.grpc_port}", options) as channel,
+    ):
+        send = channel.unary_unary(f"/TaskHubSidecarService/{method}", bytes, bytes)
+        with pytest.raises(grpc.RpcError) as refused:
+            send(sent, metadata=(("taskhub", "default"),), timeout=60)
+        assert "it has more than 2,000,000 fields" in str(refused.value.details())
+        # What it was before, and what was sent twice.
+        assert Memory.of(stack.process("scheduler").pid).peak < 400 * MIB

@@ -2,26 +2,32 @@
 
 from typing import Final
 
-_VARINT, _FIXED64, _BYTES, _GROUP, _END, _FIXED32 = 0, 1, 2, 3, 4, 5
+from services.scheduler.engine.limits import ACTIONS_MAX
+
+VARINT, FIXED64, BYTES, _GROUP, _END, FIXED32 = 0, 1, 2, 3, 4, 5
 _SEVEN_BITS: Final = 0x7F
 _MORE: Final = 0x80
 _VARINT_BYTES_MAX: Final = 10
+# The token stands behind the actions. Whoever sends more of them than are taken is not looked after
+# any further: everybody waits meanwhile.
+FIELDS_MAX: Final = 2 * ACTIONS_MAX
 
 
 def text_field(message: bytes, number: int) -> str | None:
-    """A top-level text field of a serialized message, as far as that can be walked."""
-    at = depth = 0
+    """A top-level text field of a serialized message, as far as that is walked and can be."""
+    at = depth = fields = 0
     found = None
     try:
-        while at < len(message):
-            tag, at = _varint(message, at)
+        while at < len(message) and fields < FIELDS_MAX:
+            fields += 1
+            tag, at = varint(message, at)
             kind = tag & 7
-            if kind == _VARINT:
-                _value, at = _varint(message, at)
-            elif kind in (_FIXED64, _FIXED32):
-                at += 8 if kind == _FIXED64 else 4
-            elif kind == _BYTES:
-                length, at = _varint(message, at)
+            if kind == VARINT:
+                _value, at = varint(message, at)
+            elif kind in (FIXED64, FIXED32):
+                at += 8 if kind == FIXED64 else 4
+            elif kind == BYTES:
+                length, at = varint(message, at)
                 if tag >> 3 == number and not depth:
                     found = message[at : at + length].decode()
                 at += length
@@ -35,7 +41,12 @@ def text_field(message: bytes, number: int) -> str | None:
     return found
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends; raises `IndexError`, `ValueError`."""
+    value = message[at]
+    if value < _MORE:
+        # As most are.
+        return value, at + 1
     value = 0
     for index in range(_VARINT_BYTES_MAX):
         byte = message[at + index]

@@ -32,6 +32,7 @@ from services.scheduler.edge.methods import (
     UseCase,
 )
 from services.scheduler.edge.open_calls import OpenCalls
+from services.scheduler.edge.parts import check_parts
 from services.scheduler.edge.salvage import text_field
 from services.scheduler.edge.server import ServerCall
 from services.scheduler.engine.protos import pb
@@ -314,6 +315,7 @@ class TaskHubService:
 
     def _decoded(self, name: str, request_type: type[Message], call: ServerCall) -> Message:
         try:
+            check_parts(call.message, request_type.DESCRIPTOR)
             return request_type.FromString(call.message)
         except DecodeError as error:
             field = TOKEN_FIELDS.get(name)
