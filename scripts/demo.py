@@ -41,7 +41,7 @@ _KEPT_FOR: Final = frozenset({0, 1})
 
 _WHAT_NEXT: Final = """
 what next:
-  make demo KEEP=1                           the same, and its timeline in the dashboard
+  make demo KEEP=1                           the same, its timeline and all its results
   make demo WORKERS=4 ORDERS=my-orders.csv   your own orders, more workers
   make dev                                   the same stack until Ctrl-C, for results and list
   make up                                    the same stack with Docker Compose"""
@@ -65,6 +65,7 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
+            print("the demo is over: nothing of it is kept", file=sys.stderr)
             return 130
         except BrokenPipeError:
             code = READER_GONE
@@ -122,8 +123,9 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
     # Relative paths are the person's, not the checkout's.
     command = [sys.executable, "-m", "services.client", "submit"]
     command += [str(options.orders.absolute()), "--batch-size", str(options.batch_size)]
-    hints = {"CLIENT_INVOCATION": _invocation(stack, options)}
-    with subprocess.Popen(command, cwd=ROOT, env=stack.environment | hints) as client:
+    # Whoever stops the demo has nothing to come back to, and what is kept is told at its end.
+    no_hints = {"CLIENT_INVOCATION": "none"}
+    with subprocess.Popen(command, cwd=ROOT, env=stack.environment | no_hints) as client:
         while client.poll() is None:
             if stopped := stack.stopped_parts():
                 client.terminate()
@@ -133,27 +135,12 @@ def _submit(options: argparse.Namespace, stack: LocalStack) -> int:
         return client.returncode
 
 
-def _invocation(stack: LocalStack, options: argparse.Namespace) -> str:
-    """What a person types to ask about the run; a stack that is gone answers nothing."""
-    client = f"{_PYTHON} -m services.client"
-    if not options.keep:
-        # The same orders in the same batches have the same ids, in another demo too.
-        orders = (
-            ""
-            if options.orders.absolute() == _SAMPLE
-            else f" ORDERS={shlex.quote(str(options.orders))}"
-        )
-        batch = "" if options.batch_size == _BATCH_SIZE else f" BATCH_SIZE={options.batch_size}"
-        return f"make demo KEEP=1{orders}{batch}, then {client}"
-    store = stack.environment["PAYLOAD_STORE"]
-    return f"ENDPOINT={stack.endpoint} PAYLOAD_STORE={shlex.quote(store)} {client}"
-
-
 def _keep(stack: LocalStack, code: int) -> int:
     """Shows where to look, and waits: `code` after Ctrl-C, 1 when a part of the stack has ended."""
     if instance_id := _newest(stack):
         path = f"/hubs/default/orchestrations/{quote(instance_id, safe='')}?tab=timeline"
         print(f"\ntimeline    {stack.dashboard}{path}")
+        print(f"results     {_command(stack)} results {shlex.quote(instance_id)}")
     print("Ctrl-C      stops everything", flush=True)
     try:
         while not (stopped := stack.stopped_parts()):
@@ -164,6 +151,13 @@ def _keep(stack: LocalStack, code: int) -> int:
     tails = "\n".join(stack.log_tail(name) for name in stopped)
     print(f"{' and '.join(stopped)} ended, and the demo with it\n{tails}", file=sys.stderr)
     return 1
+
+
+def _command(stack: LocalStack) -> str:
+    """What a person types to ask this stack, whose data is not where a client looks for it."""
+    store = stack.environment["PAYLOAD_STORE"]
+    variables = f"ENDPOINT={stack.endpoint} PAYLOAD_STORE={shlex.quote(store)}"
+    return f"{variables} {_PYTHON} -m services.client"
 
 
 def _newest(stack: LocalStack) -> str | None:

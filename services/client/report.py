@@ -62,7 +62,7 @@ def as_json(state: OrchestrationState) -> dict[str, Any]:
     return document | {"output": output_of(state)}
 
 
-def show(console: Console, state: OrchestrationState, *, invocation: str) -> None:
+def show(console: Console, state: OrchestrationState, *, invocation: str | None) -> None:
     """Prints the end of an orchestration for a person, who runs the client as `invocation`."""
     completed = state.runtime_status is OrchestrationStatus.COMPLETED
     headline = Text.assemble(
@@ -76,7 +76,9 @@ def show(console: Console, state: OrchestrationState, *, invocation: str) -> Non
         _show_summary(console, summary)
         if summary.failures_total > _FAILURES_SHOWN:
             left = summary.failures_total - _FAILURES_SHOWN
-            more = f"  ... and {left:,} more: {invocation} results {shlex.quote(state.instance_id)}"
+            more = f"  ... and {left:,} more"
+            if invocation is not None:
+                more += f": {invocation} results {shlex.quote(state.instance_id)}"
             console.print(plain(more), style="dim", soft_wrap=True)
     elif state.failure_details is not None:
         console.print(plain(f"  {state.failure_details.message}"), soft_wrap=True)

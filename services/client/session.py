@@ -52,7 +52,7 @@ class Session:
         return self._settings.connection.taskhub
 
     @property
-    def invocation(self) -> str:
+    def invocation(self) -> str | None:
         """What a person types to run the client again."""
         return self._settings.invocation
 

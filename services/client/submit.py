@@ -119,10 +119,10 @@ def _start(
         if not fresh and not options.new:
             _attach(session, submission, options, messages)
     except KeyboardInterrupt:
-        raise WaitInterruptedError(
-            f"stopped while submitting: {submission.instance_id} may have been started;"
-            f" see: {session.invocation} status {shlex.quote(submission.instance_id)}"
-        ) from None
+        text = f"stopped while submitting: {submission.instance_id} may have been started"
+        if session.invocation is not None:
+            text += f"; see: {session.invocation} status {shlex.quote(submission.instance_id)}"
+        raise WaitInterruptedError(text) from None
     # A new id is nobody else's: if it is taken, then by a try of ours whose answer was lost.
     return fresh or options.new
 

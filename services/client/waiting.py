@@ -44,17 +44,22 @@ def wait_for(
     Raises `StillRunningError` after `timeout` seconds, `WaitInterruptedError` at Ctrl-C and
     `SchedulerUnavailableError` when it is silent for too long; each says how to come back.
     """
-    come_back = f"come back with: {session.invocation} wait {shlex.quote(instance_id)}"
+    come_back, goes_on = "", "is not waited for any more"
+    if session.invocation is not None:
+        come_back = f"come back with: {session.invocation} wait {shlex.quote(instance_id)}"
+        goes_on = f"goes on without you; {come_back}"
     try:
         if not _watch(session, instance_id, part, console=console, timeout=timeout):
             raise StillRunningError(
-                f"{instance_id} is still running after {timeout:g} s; {come_back}"
+                f"{instance_id} is still running after {timeout:g} s; {come_back}".rstrip("; ")
             )
         return session.get(instance_id, payloads=True)
     except KeyboardInterrupt:
-        raise WaitInterruptedError(f"{instance_id} goes on without you; {come_back}") from None
+        raise WaitInterruptedError(f"{instance_id} {goes_on}") from None
     except SchedulerUnavailableError as error:
-        raise SchedulerUnavailableError(f"{error}\n{come_back}", retryable=False) from error
+        raise SchedulerUnavailableError(
+            f"{error}\n{come_back}".rstrip(), retryable=False
+        ) from error
 
 
 def _watch(
