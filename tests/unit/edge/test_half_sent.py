@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -177,10 +178,12 @@ def ended(calls: Calls) -> int:
 async def test_what_never_comes_is_given_up_and_so_is_what_waits_behind_it() -> None:
     made = Intake()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intake, "REQUEST_SECONDS", 0.2)
         async with looked_after(1_000, made) as test:
             with HalfSender(test.port) as sender:
                 calls = [(sender, sender.call("/test/call", PROMISED)) for _ in range(5)]
+                await asyncio.to_thread(push, calls, lambda: made.calls == full(calls) + 4 == 5)
+                # All at once: what is not late has its turn as soon as others are given up.
+                patch.setattr(intake, "REQUEST_SECONDS", 0.0)
                 await asyncio.to_thread(push, calls, lambda: ended(calls) == len(calls))
                 told = sender.ended.values()
                 assert all(BUSY in each for each in told)
@@ -192,6 +195,48 @@ async def test_what_never_comes_is_given_up_and_so_is_what_waits_behind_it() -> 
                 assert sum(size > UNASKED for size in sender.sent.values()) == 1
                 await until(lambda: made.reading == made.calls == made.held == 0)
                 assert test.refused == 5
+
+
+class Slow:
+    """A lock before which the loop does something, once: the poller waits meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@on_a_loop
+async def test_what_is_whole_as_it_is_given_up_is_not_taken_all_the_same() -> None:
+    lock: Any = Slow()
+    made, kept = Intake(_lock=lock), Kept()
+    with pytest.MonkeyPatch.context() as patch:
+        async with looked_after(1_000, made, kept) as test:
+            with HalfSender(test.port) as sender:
+                call = sender.call("/test/call", PROMISED)
+                await asyncio.to_thread(push, [(sender, call)], lambda: sender.sent[call] == MOST)
+
+                def comes_now() -> None:
+                    patch.setattr(intake, "REQUEST_SECONDS", 0.0)
+                    sender.send(call, PROMISED)
+                    sender.finish(call)
+                    # GRPC has it by then, and its event waits for the look to be over.
+                    time.sleep(0.2)
+
+                lock.meanwhile = comes_now
+                told = await asyncio.to_thread(sender.until_ended, call, SECONDS)
+                assert BUSY in told
+                await until(lambda: made.calls == made.reading == made.held == 0)
+            assert kept.calls.empty()
 
 
 @on_a_loop

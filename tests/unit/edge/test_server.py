@@ -53,6 +53,20 @@ async def test_a_refusal_carries_its_code_and_text() -> None:
         assert error.details() == "Task hub not found: ä"
 
 
+# Percent-encoded, each of the second ones is three bytes, and each of the last ones six.
+@pytest.mark.parametrize("char", ["a", "%", "ä"])
+@on_a_loop
+async def test_a_text_that_is_too_long_for_a_header_is_cut_and_the_code_is_told(char: str) -> None:
+    def take(call: ServerCall) -> None:
+        call.refuse(grpc.StatusCode.NOT_FOUND, char * 20_000)
+
+    async with served(take) as test:
+        error = await test.unary()
+        assert error.code() is grpc.StatusCode.NOT_FOUND
+        told, end = error.details()[:-4], error.details()[-4:]
+        assert (set(told), end) == ({char}, " ...")
+
+
 @on_a_loop
 async def test_a_thousand_calls_at_once_all_get_their_own_answer() -> None:
     taken: list[ServerCall] = []
