@@ -18,10 +18,10 @@ from durabletask.grpc_options import GrpcChannelOptions
 
 from services.shared.bearer import TokenSource, TokenUnreadableError
 from services.shared.connection import Connection
+from services.shared.connection_trouble import certificate_trouble, speaks_http1, speaks_tls
 from services.shared.converter import PydanticDataConverter
 from services.shared.errors import SchedulerUnavailableError
 from services.shared.payload_store import CachingPayloadStore
-from services.shared.tls_trouble import certificate_trouble, speaks_tls
 
 # gRPC's own default lets a channel sleep for two minutes after a scheduler's restart.
 _RECONNECT_BACKOFF_MS_MAX: Final = 2_000
@@ -262,7 +262,7 @@ def check_scheduler(client: TaskHubGrpcClient, connection: Connection) -> None:
 def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavailableError | None:
     """What `error` says about the scheduler as a whole, or None when it is about one call.
 
-    Where no connection comes about, it looks why, for 2 s at the most.
+    Where no connection comes about, it looks why, for 4 s at the most.
     """
     where = f"{connection.endpoint} (task hub {connection.taskhub})"
     if isinstance(error, ClientAuthenticationError):
@@ -281,6 +281,9 @@ def as_unavailable(error: Exception, connection: Connection) -> SchedulerUnavail
         text = f"the scheduler at {where} cannot be used: {trouble}; {hint}"
         return SchedulerUnavailableError(text, retryable=False)
     cause = (_cause_of(details) if code in _RETRYABLE else details) or code.name
+    if cause == _REFUSED and not connection.is_azure and speaks_http1(connection.address):
+        # Of several addresses of a name gRPC tells of one, and not always of the one that answers.
+        cause = _NO_GRPC
     hint = _HINTS_OF_CAUSES.get(cause) or _hint_for(code, connection)
     text = f"the scheduler at {where} cannot be used: {cause}; {hint}"
     return SchedulerUnavailableError(text, retryable=code in _RETRYABLE)

@@ -259,7 +259,7 @@ def test_an_entity_that_only_waits_is_listed() -> None:
     assert json.loads(asked.body)["filter"] == {"includeTransient": True}
 
 
-@pytest.mark.parametrize(("size", "says"), [(2048, "2,048 bytes"), (None, "where it is missing")])
+@pytest.mark.parametrize(("size", "says"), [(2048, "2,048 B, "), (None, "where it is missing")])
 def test_a_state_in_the_payload_store_is_a_token_with_a_way_to_what_it_stands_for(
     size: int | None, says: str
 ) -> None:

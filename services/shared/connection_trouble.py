@@ -1,4 +1,4 @@
-"""Why no TLS connection comes about: gRPC tells of the last address of a name, and little of that.
+"""Why no connection comes about: gRPC tells of the last address of a name, and little of that.
 
 A look of our own, taken only once gRPC has failed: it decides nothing but what a person reads.
 """
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 _LOOK_SECONDS: Final = 2.0
 _PORT: Final = 443
+_HTTP1: Final = b"HTTP/1."
 # OpenSSL's words for an answer that is no TLS record.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
@@ -41,6 +42,18 @@ def speaks_tls(address: str) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def speaks_http1(address: str) -> bool:
+    """Whether who listens at `address` answers as HTTP/1 does; False where nobody listens."""
+    parts = urlsplit(f"//{address}")
+    host = parts.hostname or ""
+    try:
+        with socket.create_connection((host, parts.port or _PORT), timeout=_LOOK_SECONDS) as plain:
+            plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return plain.recv(len(_HTTP1), socket.MSG_WAITALL) == _HTTP1
+    except OSError:
+        return False
 
 
 def _shake_hands(address: str, context: ssl.SSLContext) -> None:
