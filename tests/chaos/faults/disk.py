@@ -17,21 +17,34 @@ _NOTICED_SECONDS_MAX: Final = 30.0
 _SAID: Final = ("disk I/O error", "Read-only file system", "Input/output error")
 
 
-def _break(scene: Scene, command: str) -> int:
-    """Has the scheduler meet errors until it has ended and said why; where its log stood before."""
-    scheduler = scene.stack.scheduler
-    before = scheduler.log_bytes
-    told: set[int] = set()
+class _Breaking:
+    """Has every process of the scheduler meet errors, from now on until it is let be."""
 
-    def has_ended() -> bool:
-        # One that was just being ended by something else never heard of it.
-        if scheduler.pid not in told:
-            told.add(scheduler.pid)
-            scheduler.tell(command)
-        return any(scheduler.said(text, after=before) for text in _SAID)
+    def __init__(self, scene: Scene, command: str) -> None:
+        self._scheduler = scene.stack.scheduler
+        self._command = command
+        self._before = self._scheduler.log_bytes
+        self._told: set[int] = set()
 
-    wait_until(has_ended, seconds=_NOTICED_SECONDS_MAX)
-    return before
+    def look(self) -> None:
+        """Tells the process that runs now: one that was being ended never heard of it."""
+        pid = self._scheduler.pid
+        if pid not in self._told:
+            self._told.add(pid)
+            self._scheduler.tell(self._command)
+
+    def wait_until_noticed(self) -> None:
+        """Waits until one has ended and said why."""
+
+        def has_ended() -> bool:
+            self.look()
+            return any(self.has_said(text) for text in _SAID)
+
+        wait_until(has_ended, seconds=_NOTICED_SECONDS_MAX)
+
+    def has_said(self, text: str) -> bool:
+        """Whether the log has a text since the beginning of the fault."""
+        return self._scheduler.said(text, after=self._before)
 
 
 def _fill(scene: Scene) -> None:
@@ -50,12 +63,19 @@ def _filler(scene: Scene) -> Path:
 
 
 def _turn_read_only(scene: Scene) -> None:
-    scheduler = scene.stack.scheduler
-    before = _break(scene, "disk turns read-only")
-    # The kernel refuses while somebody has a file open to write: a client with a payload, or the
-    # scheduler that is just being started again.
-    wait_until(lambda: _remount(scene, "ro"))
-    wait_until(lambda: scheduler.said("Read-only file system", after=before))
+    breaking = _Breaking(scene, "disk turns read-only")
+    breaking.wait_until_noticed()
+
+    def is_read_only() -> bool:
+        # The kernel refuses while somebody has a file open to write: a client with a payload, or a
+        # scheduler that was started again before us. That one must end as well.
+        if _remount(scene, "ro"):
+            return True
+        breaking.look()
+        return False
+
+    wait_until(is_read_only)
+    wait_until(lambda: breaking.has_said("Read-only file system"))
 
 
 def _turn_writable(scene: Scene) -> None:
@@ -68,7 +88,7 @@ def _remount(scene: Scene, mode: str) -> bool:
 
 
 def _fail_flushes(scene: Scene) -> None:
-    _break(scene, "disk fails")
+    _Breaking(scene, "disk fails").wait_until_noticed()
 
 
 KINDS: Final = (
