@@ -16,11 +16,10 @@ from scripts.local_stack import (
 from services.shared.connection import read_connection
 from services.shared.environment import Environment
 from services.shared.errors import SettingsError
+from services.worker.settings import read_grace_seconds
 
 _PORT_MAX: Final = 65_535
-# As the worker has them; it is given more than its own grace, to send its results and to end.
-_WORKER_GRACE_SECONDS: Final = 30
-_WORKER_GRACE_SECONDS_MAX: Final = 3_600
+# A worker is given more than its own grace, to send its results and to end.
 _SPARE_SECONDS: Final = 5
 
 
@@ -29,12 +28,7 @@ def main() -> int:
     try:
         workers = read_workers(sys.argv[1] if len(sys.argv) > 1 else "2")
         own = Environment.of_process()
-        grace_seconds = own.integer(
-            "WORKER_GRACE_SECONDS",
-            _WORKER_GRACE_SECONDS,
-            minimum=0,
-            maximum=_WORKER_GRACE_SECONDS_MAX,
-        )
+        grace_seconds = read_grace_seconds(own)
         environment = _environment(own)
     except (StackError, SettingsError) as error:
         print(error, file=sys.stderr)

@@ -46,10 +46,8 @@ def speaks_tls(address: str) -> bool | None:
 
 def speaks_http1(address: str) -> bool:
     """Whether who listens at `address` answers as HTTP/1 does; False where nobody listens."""
-    parts = urlsplit(f"//{address}")
-    host = parts.hostname or ""
     try:
-        with socket.create_connection((host, parts.port or _PORT), timeout=_LOOK_SECONDS) as plain:
+        with _connected(address) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return plain.recv(len(_HTTP1), socket.MSG_WAITALL) == _HTTP1
     except OSError:
@@ -58,11 +56,17 @@ def speaks_http1(address: str) -> bool:
 
 def _shake_hands(address: str, context: ssl.SSLContext) -> None:
     """Raises `OSError`, of which `ssl.SSLError` is one."""
-    parts = urlsplit(f"//{address}")
-    host = parts.hostname or ""
     context.set_alpn_protocols(["h2"])
     with (
-        socket.create_connection((host, parts.port or _PORT), timeout=_LOOK_SECONDS) as plain,
-        context.wrap_socket(plain, server_hostname=host),
+        _connected(address) as plain,
+        context.wrap_socket(plain, server_hostname=urlsplit(f"//{address}").hostname or ""),
     ):
         pass
+
+
+def _connected(address: str) -> socket.socket:
+    """A connection to any of the addresses of a name; raises `OSError`."""
+    parts = urlsplit(f"//{address}")
+    return socket.create_connection(
+        (parts.hostname or "", parts.port or _PORT), timeout=_LOOK_SECONDS
+    )

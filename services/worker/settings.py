@@ -61,7 +61,7 @@ class WorkerSettings:
             orchestrations_max=environment.integer(
                 "WORKER_ORCHESTRATIONS_MAX", 4, minimum=1, maximum=64
             ),
-            grace_seconds=environment.integer("WORKER_GRACE_SECONDS", 30, minimum=0, maximum=3_600),
+            grace_seconds=read_grace_seconds(environment),
             state_file=environment.path("WORKER_STATE_FILE"),
             metrics_host=environment.text(
                 "WORKER_METRICS_HOST",
@@ -76,3 +76,8 @@ class WorkerSettings:
         )
         environment.check()
         return settings
+
+
+def read_grace_seconds(environment: Environment) -> int:
+    """How long a worker may finish what runs when it is asked to stop, in seconds."""
+    return environment.integer("WORKER_GRACE_SECONDS", 30, minimum=0, maximum=3_600)

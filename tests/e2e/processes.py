@@ -6,15 +6,16 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from scripts.bench.processes import descendants
 from scripts.local_stack import ROOT
 
 SECONDS_MAX = 30.0
+_UNBUFFERED: Final = {"PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +59,15 @@ def children_of(pid: int) -> list[int]:
     return sorted(descendants(pid))
 
 
-def started(arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":
+def started(
+    arguments: list[str], log: Path, variables: Mapping[str, str] = _UNBUFFERED
+) -> "subprocess.Popen[bytes]":
     """A program in a session of its own, as a terminal gives it; `log` gets all that it says."""
     with log.open("wb") as stream:
         return subprocess.Popen(
             arguments,
             cwd=ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **variables},
             stdout=stream,
             stderr=stream,
             start_new_session=True,

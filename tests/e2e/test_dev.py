@@ -17,6 +17,7 @@ from tests.e2e.processes import (
     end,
     is_alive,
     kill_all,
+    started,
     wait_for_line,
     wait_until,
 )
@@ -28,15 +29,8 @@ def dev(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """`make dev` without make, as the first of a process group; ended with the block."""
     settings = {"SCHEDULER_HTTP_PORT": "0", "SCHEDULER_DATA_DIR": str(data), "DASHBOARD_PORT": "0"}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "scripts.dev", str(workers)],
-            cwd=ROOT,
-            env=os.environ | FAST | settings | variables,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    environment = FAST | settings | variables
+    process = started([sys.executable, "-m", "scripts.dev", str(workers)], log, environment)
     try:
         yield process
     finally:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.local_stack import ROOT
-from tests.e2e.processes import end, wait_for_line
+from tests.e2e.processes import end, started, wait_for_line
 
 FIRST = """
 import signal, sys
@@ -45,15 +45,8 @@ def foreground(
     """The two parts, what they and the foreground say in `log`; ended with the block."""
     for name, program in (("part_first", FIRST), ("part_other", other)):
         (folder / f"{name}.py").write_text(program, encoding="utf-8")
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"} | variables,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    environment = {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"} | variables
+    process = started([sys.executable, "-c", RUN], log, environment)
     try:
         yield process
     finally:
