@@ -13,9 +13,9 @@ import grpc
 import pytest
 
 from scripts.local_stack import ROOT, LocalStack
-from tests.chaos.leaks import holding
 from tests.conformance.raw_worker import RawWorker, asks_for, raw_worker, schedules, start
 from tests.e2e.conftest import CommandLine, StackMaker
+from tests.e2e.connections import asked_by, asks_of
 from tests.e2e.processes import end, wait_until
 from tests.e2e.schedulers import ask, hub_of, metric, wait_for_metric
 
@@ -110,16 +110,6 @@ def test_a_dashboard_that_is_asked_to_stop_waits_for_no_scheduler_that_does_not_
             connection.close()
 
 
-def asked_by(pid: int, port: int) -> bool:
-    """Whether a process has a connection open to a port of this machine."""
-    open_files = {str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()}
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return any(
-        fields[2].endswith(f":{port:04X}") and f"socket:[{fields[9]}]" in open_files
-        for fields in lines
-    )
-
-
 def submitting(client: CommandLine, path: Path, *arguments: str) -> "subprocess.Popen[str]":
     """A command line that waits for its orders."""
     return subprocess.Popen(
@@ -165,13 +155,13 @@ def test_a_client_that_was_frozen_for_long_finds_its_orders_done(
 ) -> None:
     with new_stack(workers=0) as stack:
         client, scheduler = CommandLine(stack.environment), stack.process("scheduler").pid
-        before = holding(scheduler).files
         frozen = submitting(client, orders_file("frozen", 20))
         try:
             wait_until(lambda: metric(stack, "scheduler_waiters"))
+            assert asks_of(scheduler, stack.grpc_port) == 1
             frozen.send_signal(signal.SIGSTOP)
             # It is taken for gone, and its connection is closed.
-            wait_until(lambda: holding(scheduler).files <= before, seconds=SILENT_SECONDS_MAX)
+            wait_until(lambda: not asks_of(scheduler, stack.grpc_port), seconds=SILENT_SECONDS_MAX)
             stack.start_worker(1)
             wait_for_metric(stack, 3, "scheduler_orchestrations_ended_total")
             frozen.send_signal(signal.SIGCONT)

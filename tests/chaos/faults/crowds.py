@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Final
 
 from scripts.local_stack import ROOT
 from tests.chaos.faults.network import DROP, filter_packets
 from tests.chaos.kinds import SILENT_SECONDS, Kind, Scene, undo
 from tests.chaos.stack import GRPC_PORT
+from tests.e2e.connections import connections
 from tests.e2e.processes import wait_until
 
 _ADDRESS: Final = "127.0.9.1"
@@ -40,11 +40,7 @@ def _is_there(scene: Scene) -> bool:
 
 def _is_forgotten(_scene: Scene) -> bool:
     """Whether the scheduler has closed what nobody is at the other end of."""
-    # Little-endian, as the kernel prints addresses.
-    remote = "".join(f"{int(part):02X}" for part in reversed(_ADDRESS.split(".")))
-    established = " 01 "
-    lines = Path("/proc/net/tcp").read_text().splitlines()
-    return not any(f" {remote}:" in line and established in line for line in lines)
+    return all(end.remote_address != _ADDRESS for end in connections())
 
 
 KINDS: Final = (
