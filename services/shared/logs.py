@@ -12,6 +12,8 @@ from services.shared.secrets import without_secrets
 FORMATS: Final = ("console", "json")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
+# Of a call, and of a stream that is read on one thread or on two.
+_GRPC_ERROR: Final = re.compile(r"_InactiveRpcError|_(?:Single|Multi)ThreadedRendezvous")
 _GRPC_DETAILS: Final = re.compile(r'details = "(?P<details>[^"\n]*)"')
 _CONSOLE: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _JSON_FIELDS: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -41,7 +43,7 @@ class _OneLine(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if "_InactiveRpcError" in message or "_MultiThreadedRendezvous" in message:
+        if _GRPC_ERROR.search(message) is not None:
             found = _GRPC_DETAILS.search(message)
             head = message.split("<_", 1)[0].rstrip(" :")
             details = found["details"] if found else "connection lost"

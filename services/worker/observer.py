@@ -1,6 +1,6 @@
 """Watches the call that is a worker's connection, because the SDK shows no connection state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import grpc
@@ -29,11 +29,35 @@ class LinkObserver(grpc.UnaryStreamClientInterceptor):  # type: ignore[type-arg]
     ) -> Any:  # noqa: ANN401 - gRPC's signature
         """Passes the call on; the stream of work items is the connection, from here to its end."""
         call = continuation(client_call_details, request)
-        if _method(client_call_details).endswith(_GET_WORK_ITEMS):
-            self._keeper.connected()
-            if not call.add_callback(self._keeper.disconnected):
-                self._keeper.disconnected()
-        return call
+        if not _method(client_call_details).endswith(_GET_WORK_ITEMS):
+            return call
+        self._keeper.connected()
+        return _Stream(call, at_end=self._keeper.disconnected)
+
+
+class _Stream:
+    """A call as it is, whose end is told to who reads it and to `at_end`.
+
+    What is called off on this side ends for its reader alone: gRPC tells no callback of it where
+    the reader's thread is the only one.
+    """
+
+    def __init__(self, call: Any, *, at_end: Callable[[], None]) -> None:  # noqa: ANN401 - gRPC leaves it untyped
+        self._call = call
+        self._at_end = at_end
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - any message
+        try:
+            return next(self._call)
+        except BaseException:
+            self._at_end()
+            raise
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - all else that a call can do
+        return getattr(self._call, name)
 
 
 def _method(details: grpc.ClientCallDetails) -> str:

@@ -18,9 +18,10 @@ from services.worker.app import new_worker
 from services.worker.settings import WorkerSettings
 from services.worker.state import StateKeeper
 from tests.chaos.relay import Relay
+from tests.conformance.raw_worker import raw_worker
 from tests.e2e.conftest import StackMaker
 from tests.e2e.processes import end, wait_until
-from tests.e2e.schedulers import metric
+from tests.e2e.schedulers import hub_of, metric
 
 # What connections of gRPC say first.
 PREFACE = b"PRI"
@@ -32,6 +33,8 @@ FAILED_TRIES = 4
 BACK_SECONDS_MAX = 10.0
 # A greeting has 5 s to be answered. The keepalive alone finds a dead connection after 15 s.
 UNANSWERED_SECONDS_MAX = 10.0
+# gRPC names the threads of its channels after what they run.
+GRPC_THREAD = "(_run)"
 FAILED = "Failed to create connection"
 PAUSE = re.compile(r"retrying in ([\d.]+) seconds")
 
@@ -90,6 +93,27 @@ def working(endpoint: str) -> Iterator[StateKeeper]:
         yield keeper
     finally:
         worker.stop()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+
+
+def new_of_grpc(before: set[threading.Thread]) -> int:
+    """How many threads have been added since then that pass on what comes for channels."""
+    return sum(GRPC_THREAD in thread.name for thread in set(threading.enumerate()) - before)
+
+
+def test_work_items_are_read_on_one_thread_and_the_end_of_their_stream_is_noticed(
+    new_stack: StackMaker,
+) -> None:
+    with new_stack(workers=0) as stack, hub_of(stack) as hub:
+        before = set(threading.enumerate())
+        with working(stack.endpoint) as keeper:
+            wait_until(lambda: metric(stack, "scheduler_workers") == 1)
+            assert keeper.is_connected
+            assert new_of_grpc(before) == 0
+            # Another stream, on a channel without our options, does have one.
+            with raw_worker(hub, activities=["any"]):
+                assert new_of_grpc(before) > 0
+        # What is called off on this side ends without a word from the scheduler.
+        wait_until(lambda: not keeper.is_connected)
 
 
 def told(caplog: pytest.LogCaptureFixture, text: str) -> int:
