@@ -1,4 +1,4 @@
-"""Hands things over from the poller's thread to the loop, which wakes once for many."""
+"""Hands things over from the poller to the loop, which wakes once for many."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -40,6 +40,14 @@ class Post:
         """Has the loop take a call of so many bytes, once it is the connection's turn."""
         self._arrived.append((connection, (take, call, size)))
         self._wake()
+
+    def hold(self) -> None:
+        """What is handed over until `let_go` wakes nobody by itself."""
+        self._is_awake = True
+
+    def let_go(self) -> None:
+        """On the loop: sees to what was handed over meanwhile."""
+        self._drain()
 
     def _wake(self) -> None:
         if not self._is_awake:

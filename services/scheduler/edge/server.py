@@ -1,15 +1,14 @@
-"""A gRPC server on gRPC's completion queue: one thread polls it, all else happens on the loop.
+"""A gRPC server on gRPC's completion queue.
 
 `grpc.aio` spends a task, three futures and four wake-ups of the loop on a call, 0.22 ms of CPU for
-an activity; this spends half of that: the poller takes a call up to its message by itself and
-wakes the loop once for all that have come. gRPC's sync and aio servers stand on the same classes,
-but those are private to the `grpc` package: nothing else here may touch them, and the version is
-pinned by the lock.
+an activity; this spends half of that: the poller takes a call up to its message by itself, and the
+loop wakes once for all that have come. gRPC's sync and aio servers stand on the same classes, but
+those are private to the `grpc` package: nothing outside of `edge` may touch them, and the version
+is pinned by the lock.
 """
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # private, and so without types
 
 from services.scheduler.edge.intake import READING_SECONDS, Intake, Share
+from services.scheduler.edge.poller import Poller
 from services.scheduler.edge.post import Post
 from services.scheduler.edge.stream import NO_FLAGS, Stream, begin, nothing
 from services.scheduler.errors import CallError, OverloadError
@@ -114,7 +114,7 @@ class ServerCall:
         begin(self._post, self._call, (operation,), self._received)
 
     def _received(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-        """On the poller's thread: the request is there, or never will be."""
+        """Of the poller: the request is there, or never will be."""
         message = event.batch_operations[0].message()
         size = None if message is None else len(message)
         share = self._share
@@ -230,7 +230,7 @@ class ServerCall:
         begin(self._post, self._call, (*operations, close), self._closed)
 
     def _closed(self, _event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-        """On the poller's thread: its reply has left, or the client is gone."""
+        """Of the poller: its reply has left, or the client is gone."""
         if self._share is not None:
             self._intake.end(self, self._share)
 
@@ -259,16 +259,13 @@ class GrpcServer:
         self._looking: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._post = Post(self._loop)
-        self._queue = cygrpc.CompletionQueue()
+        self._poller = Poller(self._post)
+        self._queue = self._poller.queue
         self._server = cygrpc.Server(tuple(options), False)  # noqa: FBT003 - its own signature: no xDS
         self._server.register_completion_queue(self._queue)
         self._stopped = asyncio.Event()
-        # Held by the poller while it is at an event: the loop ends things only between two of them.
-        self._handling = threading.Lock()
         # gRPC raises where another call is asked for.
         self._is_stopping = False
-        # A daemon: a process that ends by an error is not kept alive by what it served.
-        self._poller = threading.Thread(target=self._poll, name="grpc", daemon=True)
 
     def listen(self, address: str, tls: tuple[bytes, bytes] | None = None) -> int:
         """Binds `HOST:PORT` and gives the port; raises `OSError` when it is taken.
@@ -301,7 +298,7 @@ class GrpcServer:
         So are replies that nobody reads.
         """
         # None of them is closed meanwhile.
-        with self._handling:
+        with self._poller.between_events():
             given_up = self._intake.look()
             for call, error in given_up:
                 call.give_up(str(error))
@@ -316,7 +313,7 @@ class GrpcServer:
         """Takes no more calls, and cancels those that have not ended after `grace` seconds."""
         if self._looking is not None:
             self._looking.cancel()
-        with self._handling:
+        with self._poller.between_events():
             self._is_stopping = True
             self._server.shutdown(self._queue, self._on_shutdown)
         try:
@@ -325,26 +322,9 @@ class GrpcServer:
             self._server.cancel_all_calls()
             await self._stopped.wait()
         self._server.destroy()
-        with self._handling:
-            self._post.is_closed = True
-            self._queue.shutdown()
-        await self._loop.run_in_executor(None, self._poller.join)
+        await self._poller.stop()
 
-    # The poller's thread
-
-    def _poll(self) -> None:
-        while True:
-            event = self._queue.poll()
-            if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-                return
-            try:
-                with self._handling:
-                    event.tag(event)
-            except Exception as error:  # noqa: BLE001 - the loop is told, whatever it was
-                # The poller goes on: without it no stop would ever end.
-                self._post(_reraise, error)
-            # What it refers to must not outlive it until the next one comes.
-            del event
+    # Of the poller: on its thread, or on the loop's
 
     def _request_call(self) -> None:
         if not self._is_stopping:
@@ -380,7 +360,3 @@ def _sendable(details: str) -> bytes:
 
 def _ignore(_event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
     """An operation whose end concerns nobody."""
-
-
-def _reraise(error: Exception) -> None:
-    raise error

@@ -82,7 +82,7 @@ class Stream:
         begin(self._post, self._call, (operation,), self._sent)
 
     def _sent(self, event: Any) -> None:  # noqa: ANN401 - a BatchOperationEvent
-        """On the poller's thread: the next one, if there is one."""
+        """Of the poller: the next one, if there is one."""
         item = None
         with self._lock:
             before = self.unread

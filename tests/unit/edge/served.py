@@ -36,6 +36,12 @@ class Served:
         """Whether no test has stopped it."""
         return self._server is not None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether a thread waits for what comes, and not the loop."""
+        assert self._server is not None
+        return self._server._poller._is_threads.is_set()  # noqa: SLF001 - it shows nowhere else
+
     async def stop(self, grace: float) -> None:
         """Stops the server, once."""
         if self._server is not None:
