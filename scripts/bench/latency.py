@@ -8,10 +8,11 @@ commits that are written and not flushed.
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 from durabletask.client import TaskHubGrpcClient
 
+from scripts.bench import worker
 from scripts.bench.errors import BenchError
 from scripts.bench.metrics import Metrics
 from scripts.bench.programs import shape_of
@@ -27,6 +28,7 @@ _ORDER_SECONDS_MAX: Final = 60
 _MEMORY: Final = "in memory"
 _DURABLE: Final = "durable"
 _UNSYNCED: Final = "durable, not flushed"
+_OPTIONS: Final = {"the SDK's worker": worker.SDK, "our worker": worker.OURS}
 _SERVERS: Final = {
     _MEMORY: testing_backend,
     _DURABLE: embedded_scheduler,
@@ -54,11 +56,18 @@ class _Taken:
 
 
 def measure_latency(session: Session) -> Measured:
-    """Durable without its flushes over in memory, at the median."""
-    folder = session.new_folder("latency")
+    """Durable without its flushes over in memory, at the median: the SDK's worker, and ours."""
+    (first, series), (second, of_ours) = (_measure(session, whose) for whose in _OPTIONS)
+    return Measured(readings=(first, second), series={**series, "ourWorker": of_ours})
+
+
+def _measure(session: Session, whose: str) -> tuple[Reading, dict[str, Any]]:
+    folder = session.new_folder(f"latency-{_OPTIONS[whose]}")
     with ExitStack() as stack:
         rigs = {
-            name: stack.enter_context(rig(name, serving, folder, workers=1))
+            name: stack.enter_context(
+                rig(name, serving, folder, workers=1, options=_OPTIONS[whose])
+            )
             for name, serving in _SERVERS.items()
         }
         taken, (before, after) = _alternate(session, rigs)
@@ -73,7 +82,7 @@ def measure_latency(session: Session) -> Measured:
     )
     ratios = Spread.of_ratio(unsynced.medians, memory.medians)
     reading = Reading(
-        label="p50, fsyncs taken off",
+        label=f"{whose}, fsyncs taken off",
         spread=Spread(
             value=unsynced.p50_ms / memory.p50_ms,
             low=ratios.low,
@@ -90,7 +99,7 @@ def measure_latency(session: Session) -> Measured:
         "commitsPerOrder": commits,
         "secondsPerCommit": per_commit,
     }
-    return Measured(readings=(reading,), series=series)
+    return reading, series
 
 
 def _alternate(
