@@ -128,8 +128,7 @@ class _Scheduler:
         collectors = _collectors(hubs, directory, self._now)
         service = TaskHubService(hubs, gate)
         intake = Intake(settings.bounds, SPARED)
-        options = server_options(settings.bounds)
-        server = GrpcServer(service.take, options, intake, service.refused, service.meets)
+        server = _server(settings, service, intake, hubs)
         grpc_port = _listen(server, settings, tls)
         server.start()
         # A name that it was told to listen on is one that it is called by.
@@ -236,6 +235,19 @@ def _announce(settings: SchedulerSettings, hubs: TaskHubs, grpc_port: int, http_
         f" task hubs {', '.join(hub.name for hub in hubs.opened)},"
         f" data in {settings.data_dir.absolute()}",
         flush=True,
+    )
+
+
+def _server(
+    settings: SchedulerSettings, service: TaskHubService, intake: Intake, hubs: TaskHubs
+) -> GrpcServer:
+    return GrpcServer(
+        service.take,
+        server_options(settings.bounds),
+        intake,
+        service.refused,
+        service.meets,
+        at_work=hubs.at_work,
     )
 
 

@@ -20,6 +20,10 @@ from services.scheduler.edge.post import Post
 # The longest that timers, HTTP and other threads wait for the loop. The queue takes a time of the
 # day: a clock that is set back at this very moment makes it last until the next event.
 _MOMENT_SECONDS: Final = 0.0005
+# While little is at work the loop does not sleep between two events that follow each other so fast:
+# being woken takes it as long as what it then does. It costs 0.8 ms of CPU a lone order.
+_AWAKE_SECONDS: Final = 0.001
+_FEW: Final = 4
 # What an event leads to takes a few turns of the loop, which are not to wait for another event.
 _TURNS_AT_ONCE: Final = 3
 # A worker answers within this, if its work is small; who takes longer does not notice the thread.
@@ -30,11 +34,15 @@ _NOW: Final = 0.0
 
 
 class Poller:
-    """Calls the tag of each event with it, on its own thread or on the loop's, never on both."""
+    """Calls the tag of each event with it, on its own thread or on the loop's, never on both.
 
-    def __init__(self, post: Post) -> None:
+    `at_work` tells how much is with others now, whose answers are waited for.
+    """
+
+    def __init__(self, post: Post, at_work: Callable[[], int]) -> None:
         self.queue = cygrpc.CompletionQueue()
         self._post = post
+        self._at_work = at_work
         self._loop = asyncio.get_running_loop()
         self._handling = threading.Lock()
         # Whose turn it is. The one that waits for it does nothing else.
@@ -90,9 +98,10 @@ class Poller:
         if self._post.is_closed:
             self._is_threads.set()
             return
-        event = self.queue.poll(deadline=self._until())
+        quiet = time.monotonic() - self._last
+        event = self.queue.poll(deadline=self._until(quiet))
         if event.completion_type == cygrpc.CompletionType.queue_timeout:
-            if time.monotonic() - self._last > _PATIENCE_SECONDS:
+            if quiet > _PATIENCE_SECONDS:
                 self._is_threads.set()
                 return
             self._idle_turns += 1
@@ -108,8 +117,13 @@ class Poller:
         del event
         self._take_over()
 
-    def _until(self) -> float:
-        return time.time() + _MOMENT_SECONDS if self._idle_turns >= _TURNS_AT_ONCE else _NOW
+    def _until(self, quiet: float) -> float:
+        """When to give up waiting, after so many seconds without an event."""
+        if self._idle_turns < _TURNS_AT_ONCE:
+            return _NOW
+        if quiet < _AWAKE_SECONDS and 0 < self._at_work() < _FEW:
+            return _NOW
+        return time.time() + _MOMENT_SECONDS
 
     def _handle(self, event: Any) -> None:  # noqa: ANN401 - one of cygrpc's
         tag: Callable[[Any], None] = event.tag

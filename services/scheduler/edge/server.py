@@ -240,17 +240,20 @@ class GrpcServer:
 
     `options` are gRPC's channel arguments. Calls that `intake` has no room for are refused and
     never taken; `refused` is told of their method and why. With `meet` a call goes there first,
-    without its request, which is not read before `ServerCall.read`. Begin with `listen` and
-    `start`, end with `stop`.
+    without its request, which is not read before `ServerCall.read`. `at_work` tells how many calls
+    are sure to come, from workers that are at something. Begin with `listen` and `start`, end with
+    `stop`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a server has from outside
         self,
         take: Callable[[ServerCall], None],
         options: Sequence[Option],
         intake: Intake,
         refused: Callable[[str, CallError], object],
         meet: Callable[[ServerCall], None] | None = None,
+        *,
+        at_work: Callable[[], int] = lambda: 0,
     ) -> None:
         self._first = take if meet is None else meet
         self._asks = meet is None
@@ -259,7 +262,7 @@ class GrpcServer:
         self._looking: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._post = Post(self._loop)
-        self._poller = Poller(self._post)
+        self._poller = Poller(self._post, at_work)
         self._queue = self._poller.queue
         self._server = cygrpc.Server(tuple(options), False)  # noqa: FBT003 - its own signature: no xDS
         self._server.register_completion_queue(self._queue)

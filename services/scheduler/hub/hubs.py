@@ -69,6 +69,10 @@ class TaskHubs:
         """Where the hubs' files are."""
         return self._directory.path
 
+    def at_work(self) -> int:
+        """How many work items are with workers."""
+        return sum([hub.dispatcher.leases for hub in self._open.values()])
+
     async def durable(self) -> None:
         """Waits until all that has been done in any hub is on the disk."""
         for hub in self.opened:

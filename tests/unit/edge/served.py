@@ -81,12 +81,13 @@ def quiet(_method: str, _error: CallError) -> None:
 
 
 @asynccontextmanager
-async def served(
+async def served(  # noqa: PLR0913, PLR0917 - all that a server has from outside
     take: Callable[[ServerCall], None],
     bounds: Bounds = DEFAULTS,
     spared: Collection[str] = (),
     intake: Intake | None = None,
     meet: Callable[[ServerCall], None] | None = None,
+    at_work: Callable[[], int] = lambda: 0,
 ) -> AsyncIterator[Served]:
     """A server for the time of a test, stopped at its end; each of its calls has been let go."""
     intake = intake or Intake(bounds, spared)
@@ -97,7 +98,7 @@ async def served(
             test.refused += 1
             test.told(method, error)
 
-    server = GrpcServer(take, OPTIONS, intake, refused, meet)
+    server = GrpcServer(take, OPTIONS, intake, refused, meet, at_work=at_work)
     port = server.listen("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

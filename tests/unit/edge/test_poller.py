@@ -67,6 +67,43 @@ async def test_who_else_waits_for_the_loop_is_served_while_it_waits_for_events(
         assert not test.is_quiet
 
 
+async def turns_of_the_loop(number: int) -> float:
+    """How many seconds so many of them take."""
+    begun = time.monotonic()
+    for _ in range(number):
+        await asyncio.sleep(0)
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize(("at_work", "sleeps"), [(0, True), (1, False), (3, False), (4, True)])
+@on_a_loop
+async def test_the_loop_stays_awake_for_the_answers_to_little_work(
+    monkeypatch: pytest.MonkeyPatch, *, at_work: int, sleeps: bool
+) -> None:
+    have_patience(monkeypatch, SECONDS)
+    monkeypatch.setattr("services.scheduler.edge.poller._AWAKE_SECONDS", SECONDS)
+    # So long a sleep is seen.
+    monkeypatch.setattr("services.scheduler.edge.poller._MOMENT_SECONDS", 0.1)
+    async with served(echoed, at_work=lambda: at_work) as test:
+        assert await test.unary(b"first") == b"first"
+        if sleeps:
+            # The ends of the call come meanwhile, and wake it a few times.
+            assert await turns_of_the_loop(40) > 1.0
+        else:
+            # Ten minutes, if it slept.
+            await asyncio.wait_for(turns_of_the_loop(6_000), SECONDS)
+
+
+@on_a_loop
+async def test_the_loop_goes_to_sleep_when_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    have_patience(monkeypatch, SECONDS)
+    monkeypatch.setattr("services.scheduler.edge.poller._AWAKE_SECONDS", 0.0)
+    monkeypatch.setattr("services.scheduler.edge.poller._MOMENT_SECONDS", 0.1)
+    async with served(echoed, at_work=lambda: 1) as test:
+        assert await test.unary(b"first") == b"first"
+        assert await turns_of_the_loop(40) > 1.0
+
+
 @pytest.mark.parametrize("patience", [0.0, SECONDS])
 @on_a_loop
 async def test_a_stop_ends_the_thread_whoever_has_the_queue(
