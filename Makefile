@@ -103,7 +103,7 @@ sim: .venv/.tests ## Replay one simulated run of the scheduler. [SEED=1, ARGS=--
 chaos: .venv/.tests ## Run the whole stack under faults, and prove its books. [SEED=1 MINUTES=2]
 	@exec $(python) -m tests.chaos --seed "$$SEED" --minutes "$$MINUTES" $(ARGS)
 
-bench: .venv/.bench ## Measure speed and CPU beside other servers, in about two minutes. [ARGS='--only latency']
+bench: .venv/.bench ## Measure speed and CPU beside other servers, in about three minutes. [ARGS='--only latency']
 	@exec $(python) -m scripts.bench $(ARGS)
 
 bench-full: .venv/.bench ## Measure all targets of docs/performance.md, in about ten minutes (needs Chromium).
