@@ -4,7 +4,7 @@ All rigs are up from the beginning, idle ones cost nothing; each round runs ever
 round beginning with another.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -87,32 +87,38 @@ def measure_throughput(session: Session) -> Measured:
 
 def measure_echo(session: Session) -> Measured:
     """Row 2: orders a second over what the echo server's workers get through."""
-    runs = _runs(session)
-    readings = []
-    for (whose, number), name in _ECHO.items():
-        ours, echo = _rates(runs[_DURABLE[whose, number]]), _rates(runs[name])
-        reading = Reading(
-            label=f"{whose}, {number}",
-            spread=Spread.of_ratio(ours, echo),
-            target=Target(comparison=">=", bound=0.85),
-            detail=f"{_middle(ours):,.0f} of {_middle(echo):,.0f} orders/s",
-        )
-        readings.append(reading)
-    return Measured(readings=tuple(readings), series=_series(runs))
+    return _over_echo(
+        session,
+        lambda run: run.rate,
+        Target(comparison=">=", bound=0.85),
+        "{:,.0f} of {:,.0f} orders/s",
+    )
 
 
 def measure_scheduler_cpu(session: Session) -> Measured:
     """Row 3: CPU of the scheduler for an order, over the echo server's."""
+    return _over_echo(
+        session,
+        lambda run: run.server_ms,
+        Target(comparison="<=", bound=1.4),
+        "{:.3f} against {:.3f} ms of CPU an order",
+    )
+
+
+def _over_echo(
+    session: Session, figure: Callable[[Run], float], target: Target, detail: str
+) -> Measured:
+    """A figure of the scheduler's runs over that of the echo's; `detail` takes both medians."""
     runs = _runs(session)
     readings = []
     for (whose, number), name in _ECHO.items():
-        ours = [run.server_ms for run in runs[_DURABLE[whose, number]]]
-        echo = [run.server_ms for run in runs[name]]
+        ours = [figure(run) for run in runs[_DURABLE[whose, number]]]
+        echo = [figure(run) for run in runs[name]]
         reading = Reading(
             label=f"{whose}, {number}",
             spread=Spread.of_ratio(ours, echo),
-            target=Target(comparison="<=", bound=1.4),
-            detail=f"{_middle(ours):.3f} against {_middle(echo):.3f} ms of CPU an order",
+            target=target,
+            detail=detail.format(_middle(ours), _middle(echo)),
         )
         readings.append(reading)
     return Measured(readings=tuple(readings), series=_series(runs))

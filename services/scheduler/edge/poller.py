@@ -89,7 +89,7 @@ class Poller:
         self._last = time.monotonic()
         self._idle_turns = 0
         try:
-            self._post.let_go()
+            self._post.drain()
         finally:
             self._loop.call_soon(self._look)
 
@@ -99,8 +99,8 @@ class Poller:
             self._is_threads.set()
             return
         quiet = time.monotonic() - self._last
-        event = self.queue.poll(deadline=self._until(quiet))
-        if event.completion_type == cygrpc.CompletionType.queue_timeout:
+        event = self._event_by(self._until(quiet))
+        if event is None:
             if quiet > _PATIENCE_SECONDS:
                 self._is_threads.set()
                 return
@@ -110,12 +110,17 @@ class Poller:
         self._post.hold()
         self._handle(event)
         for _ in range(_EVENTS_A_TURN):
-            event = self.queue.poll(deadline=_NOW)
-            if event.completion_type == cygrpc.CompletionType.queue_timeout:
+            event = self._event_by(_NOW)
+            if event is None:
                 break
             self._handle(event)
         del event
         self._take_over()
+
+    def _event_by(self, deadline: float) -> Any:  # noqa: ANN401 - one of cygrpc's
+        """The next event, None where there is none before a time of the day."""
+        event = self.queue.poll(deadline=deadline)
+        return None if event.completion_type == cygrpc.CompletionType.queue_timeout else event
 
     def _until(self, quiet: float) -> float:
         """When to give up waiting, after so many seconds without an event."""

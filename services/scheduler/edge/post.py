@@ -42,19 +42,16 @@ class Post:
         self._wake()
 
     def hold(self) -> None:
-        """What is handed over until `let_go` wakes nobody by itself."""
+        """What is handed over until `drain` wakes nobody by itself."""
         self._is_awake = True
-
-    def let_go(self) -> None:
-        """On the loop: sees to what was handed over meanwhile."""
-        self._drain()
 
     def _wake(self) -> None:
         if not self._is_awake:
             self._is_awake = True
-            self._loop.call_soon_threadsafe(self._drain)
+            self._loop.call_soon_threadsafe(self.drain)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """On the loop: sees to what was handed over, and leaves room for others between many."""
         # Before the first look: what comes after the last one wakes the loop again.
         self._is_awake = False
         try:

@@ -76,6 +76,13 @@ def drained(call: Iterator[bytes]) -> list[bytes]:
     return found
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Waits until `true()`, while the loop goes on; raises `TimeoutError`."""
+    async with asyncio.timeout(SECONDS):
+        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
+
+
 def quiet(_method: str, _error: CallError) -> None:
     """A refusal that nobody is told of but the caller."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from tests.unit.auth.callers import (
 )
 from tests.unit.auth.key_server import key_server
 from tests.unit.auth.signers import Signer, published, rules_for
-from tests.unit.edge.served import SECONDS, Served, served
+from tests.unit.edge.served import SECONDS, Served, served, until
 
 METHODS = {method.name: method for method in pb.DESCRIPTOR.services_by_name[SERVICE].methods}
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -117,12 +117,6 @@ def test_every_call_of_the_protocol_is_classified() -> None:
     assert all(name.startswith(verbs) for name in readers)
     changing = {name for name in METHODS if name.startswith(verbs)} & set(ACCESS) - readers
     assert changing == {"GetWorkItems"}
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0)
 
 
 @on_a_loop

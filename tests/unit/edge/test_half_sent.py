@@ -33,7 +33,7 @@ from tests.unit.auth.callers import (
 from tests.unit.auth.key_server import key_server
 from tests.unit.auth.signers import Signer, published, rules_for
 from tests.unit.edge.half_sent import HalfSender
-from tests.unit.edge.served import SECONDS, Served, served
+from tests.unit.edge.served import SECONDS, Served, served, until
 from tests.unit.edge.test_intake import OWN_CONNECTION, Kept, begun, ends
 
 # More than a client may send unasked, and less than the server's largest.
@@ -58,12 +58,6 @@ def push(calls: Calls, is_over: Callable[[], bool]) -> None:
         for sender, call in calls:
             sender.send(call, MOST)
             sender.hear(0.001)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0)
 
 
 def full(calls: Calls) -> int:

@@ -17,7 +17,8 @@ from tests.store.loops import on_a_loop
 from tests.unit.auth.callers import EVERYWHERE
 from tests.unit.auth.key_server import key_server
 from tests.unit.auth.signers import Signer, rules_for
-from tests.unit.edge.test_access import scheduler, until
+from tests.unit.edge.served import until
+from tests.unit.edge.test_access import scheduler
 
 MADE_UP = [f"MadeUp{number}" for number in range(5)]
 

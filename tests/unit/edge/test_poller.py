@@ -4,7 +4,6 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -12,7 +11,7 @@ import pytest
 
 from services.scheduler.edge.server import ServerCall
 from tests.store.loops import on_a_loop
-from tests.unit.edge.served import SECONDS, served
+from tests.unit.edge.served import SECONDS, served, until
 
 CLIENTS = 4
 CALLS = 400
@@ -22,13 +21,6 @@ PAUSE_SECONDS_MAX = 0.006
 
 def echoed(call: ServerCall) -> None:
     call.reply(call.message)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0)
 
 
 @on_a_loop
@@ -75,13 +67,23 @@ async def turns_of_the_loop(number: int) -> float:
     return time.monotonic() - begun
 
 
-@pytest.mark.parametrize(("at_work", "sleeps"), [(0, True), (1, False), (3, False), (4, True)])
+@pytest.mark.parametrize(
+    ("at_work", "awake", "sleeps"),
+    [
+        (0, SECONDS, True),
+        (1, SECONDS, False),
+        (3, SECONDS, False),
+        (4, SECONDS, True),
+        # No answer has come in time.
+        (1, 0.0, True),
+    ],
+)
 @on_a_loop
-async def test_the_loop_stays_awake_for_the_answers_to_little_work(
-    monkeypatch: pytest.MonkeyPatch, *, at_work: int, sleeps: bool
+async def test_the_loop_stays_awake_for_a_while_for_the_answers_to_little_work(
+    monkeypatch: pytest.MonkeyPatch, *, at_work: int, awake: float, sleeps: bool
 ) -> None:
     have_patience(monkeypatch, SECONDS)
-    monkeypatch.setattr("services.scheduler.edge.poller._AWAKE_SECONDS", SECONDS)
+    monkeypatch.setattr("services.scheduler.edge.poller._AWAKE_SECONDS", awake)
     # So long a sleep is seen.
     monkeypatch.setattr("services.scheduler.edge.poller._MOMENT_SECONDS", 0.1)
     async with served(echoed, at_work=lambda: at_work) as test:
@@ -92,16 +94,6 @@ async def test_the_loop_stays_awake_for_the_answers_to_little_work(
         else:
             # Ten minutes, if it slept.
             await asyncio.wait_for(turns_of_the_loop(6_000), SECONDS)
-
-
-@on_a_loop
-async def test_the_loop_goes_to_sleep_when_no_answer_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    have_patience(monkeypatch, SECONDS)
-    monkeypatch.setattr("services.scheduler.edge.poller._AWAKE_SECONDS", 0.0)
-    monkeypatch.setattr("services.scheduler.edge.poller._MOMENT_SECONDS", 0.1)
-    async with served(echoed, at_work=lambda: 1) as test:
-        assert await test.unary(b"first") == b"first"
-        assert await turns_of_the_loop(40) > 1.0
 
 
 @pytest.mark.parametrize("patience", [0.0, SECONDS])

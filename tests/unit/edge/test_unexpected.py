@@ -16,7 +16,8 @@ from services.scheduler.engine.protos import pb
 from services.scheduler.errors import UnauthenticatedError
 from tests.store.loops import on_a_loop
 from tests.unit.auth.callers import CONTRIBUTOR
-from tests.unit.edge.test_access import scheduler, until
+from tests.unit.edge.served import until
+from tests.unit.edge.test_access import scheduler
 
 
 @on_a_loop
